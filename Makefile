@@ -1,0 +1,217 @@
+# iommu-broker. "make help" says what there is to ask for.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# ---- what the caller may choose ------------------------------------------------------------------
+# CC=clang   WERROR=1   V=1 (show commands)   VM=0 (leave the VM out of "check")   BUILD=directory
+# SAN=address,undefined or SAN=thread   INSTRUMENT=valgrind
+# CFLAGS, CPPFLAGS, LDFLAGS come after our own and so may override them.
+
+VERSION := 0.1.0
+comma   := ,
+hash    := \#
+variant := $(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(INSTRUMENT),-$(INSTRUMENT))
+BUILD   ?= build$(variant)
+CFLAGS  ?= $(if $(INSTRUMENT),-O1,-O2) -g
+OBJCOPY ?= objcopy
+tools   := tests/tools
+
+# ---- what each program is made of ----------------------------------------------------------------
+# A source that is not named here is not linked; tests/tools/binaries.sh checks what must not be.
+
+# Messages and refusals; what takes a client's request apart; the monitor's talk with its sessions.
+proto         := proto/fault.c proto/message.c
+proto_client  := proto/operations.c
+proto_private := proto/priv.c
+
+# Opens nodes, binds drivers, takes things apart: monitor only.
+glue_opener := $(addprefix kernel-glue/,opener.c sysfs.c vfio-quiesce.c type1-open.c iommufd-open.c \
+	sim-open.c)
+# Maps with descriptors it was given: session only.
+glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iommufd-map.c sim-map.c)
+# Drives a device by a descriptor: the session for its client, the monitor to make it quiet.
+glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
+
+monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c \
+	$(addprefix daemon/monitor-,bind.c close.c config.c device.c domain.c ledger.c listen.c \
+	main.c policy.c privileges.c reaper.c requests.c session.c spawn.c)
+session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
+	daemon/interval-map.c \
+	$(addprefix daemon/session-,channel.c connection.c device.c domain.c filter.c handle.c \
+	main.c mapping.c memory.c reply.c sandbox.c)
+sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c config.c device.c \
+	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)
+library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c error.c events.c \
+	list.c mapping.c passing.c region.c transport.c)
+ctl     := $(addprefix client/,iommuctl.c)
+
+# libbsd is also where every program has its lists and trees from: headers only.
+monitor_libs := libevent_core libcap libbsd inih
+session_libs := libevent_core libcap libseccomp
+sim_libs     := libevent_core
+ctl_libs     := json-c
+test_libs    := check
+every_lib    := $(sort $(monitor_libs) $(session_libs) $(sim_libs) $(ctl_libs) $(test_libs))
+
+programs := $(addprefix $(BUILD)/,bin/iommu-brokerd bin/iommuctl \
+	libexec/iommu-broker-session libexec/iommu-broker-sim)
+libraries := $(addprefix $(BUILD)/lib/libiommubroker,.a .so.1 .so)
+headers   := $(addprefix $(BUILD)/include/,iommubroker.h iommubroker/wire.h)
+
+# ---- flags ---------------------------------------------------------------------------------------
+# Everything is asked of the compiler at hand; without one (before "make deps") nothing is set.
+
+try  = $(shell echo '$(2)' | $(CC) -Werror -O2 $(1) -x c -fsyntax-only - 2>/dev/null && echo '$(1)')
+pkgs = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
+
+warnings := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wmissing-prototypes -Wstrict-prototypes \
+	-Wformat=2 $(if $(filter 1,$(WERROR)),-Werror)
+# -fPIC throughout: the same objects go into the library and into the programs, linked as PIE.
+hardening := -fPIC -pthread -fstack-protector-strong $(call try,-fcf-protection)
+
+# Zeroed variables would hide from the instruments what they are to find.
+ifeq ($(SAN)$(INSTRUMENT),)
+autozero  := -ftrivial-auto-var-init=zero
+hardening += $(or $(call try,$(autozero)),$(call try,$(autozero) \
+	-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang))
+else
+hardening += -fno-omit-frame-pointer -DIOB_INSTRUMENTED=1
+endif
+
+ifeq ($(SAN),)
+fortify   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=
+hardening += $(or $(call try,$(fortify)3,$(hash)include <stdio.h>),$(fortify)2)
+library_ld := -Wl,-z,defs
+else
+sanitize := -fsanitize=$(SAN) -fno-sanitize-recover=all -U_FORTIFY_SOURCE
+endif
+
+# _GNU_SOURCE is empty so that a file may define it again; library headers get no warnings.
+all_cppflags := -D_GNU_SOURCE= -DIOB_VERSION=\"$(VERSION)\" -I. -I$(BUILD)/include \
+	$(patsubst -I%,-isystem%,$(call pkgs,$(every_lib),--cflags)) $(CPPFLAGS)
+all_cflags  := -std=gnu11 $(warnings) $(hardening) $(sanitize) $(CFLAGS)
+all_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(sanitize) $(LDFLAGS)
+
+# ---- rules ---------------------------------------------------------------------------------------
+
+say     = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+link    = $(call say,LD,$@)mkdir -p $(@D); \
+	$(CC) -pie $(all_cflags) $(all_ldflags) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(call pkgs,$(1),--libs)
+
+all: $(programs) $(libraries) $(headers)
+
+$(BUILD)/bin/iommu-brokerd: $(call objects,$(monitor))
+	$(call link,$(monitor_libs))
+$(BUILD)/libexec/iommu-broker-session: $(call objects,$(session))
+	$(call link,$(session_libs))
+$(BUILD)/libexec/iommu-broker-sim: $(call objects,$(sim))
+	$(call link,$(sim_libs))
+$(BUILD)/bin/iommuctl: $(call objects,$(ctl)) $(BUILD)/lib/libiommubroker.a
+	$(call link,$(ctl_libs))
+
+$(BUILD)/lib/libiommubroker.so.1: $(call objects,$(library)) client/libiommubroker.map
+	$(call say,LD,$@)mkdir -p $(@D); $(CC) -shared -Wl,-soname,$(@F) $(library_ld) \
+		-Wl,--version-script=client/libiommubroker.map $(all_cflags) $(all_ldflags) \
+		-o $@ $(filter %.o,$^)
+$(BUILD)/lib/libiommubroker.so: $(BUILD)/lib/libiommubroker.so.1
+	$(call say,LN,$@)ln -sf $(<F) $@
+
+# One object in which only iob_ is global: the static library shows no more than the shared one.
+$(BUILD)/lib/libiommubroker.a: $(call objects,$(library))
+	$(call say,AR,$@)mkdir -p $(@D); $(LD) -r -o $(@:.a=.o) $(filter %.o,$^) && \
+		$(OBJCOPY) --wildcard --keep-global-symbol='iob_*' $(@:.a=.o) && \
+		rm -f $@ && $(AR) rcs $@ $(@:.a=.o) && rm $(@:.a=.o)
+
+$(BUILD)/include/iommubroker.h: client/iommubroker.h
+	$(call say,CP,$@)mkdir -p $(@D); cp $< $@
+$(BUILD)/include/iommubroker/wire.h: proto/wire.h
+	$(call say,CP,$@)mkdir -p $(@D); cp $< $@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(headers)
+	$(call say,CC,$<)mkdir -p $(@D); $(CC) $(all_cppflags) $(all_cflags) -MMD -MP -c -o $@ $<
+
+# Holds the flags of the last build: its date moves when they change. Lists change with the Makefile.
+flags_now := $(CC) $(all_cppflags) $(all_cflags) $(all_ldflags)
+$(BUILD)/flags: FORCE
+	@$(tools)/deps.sh require build
+	@mkdir -p $(@D); echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' >$@
+$(programs) $(libraries): Makefile
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- tests ---------------------------------------------------------------------------------------
+# unit: every module, by itself. conformance and hostile: the public library only, over the sim
+# backend. tests/harness: what those two share.
+
+unit_sources := $(wildcard tests/unit/*.c)
+harness      := $(wildcard tests/harness/*.c)
+suites       := $(foreach s,unit conformance hostile,$(if $(wildcard tests/$s/*.c),$(BUILD)/tests/$s))
+
+tests: all $(suites)
+
+# The linker takes from here the modules that a unit test names, whoever they belong to.
+$(BUILD)/tests/modules.a: $(call objects,$(sort $(monitor) $(session) $(sim) $(library) $(ctl)))
+	$(call say,AR,$@)mkdir -p $(@D); rm -f $@; $(AR) rcs $@ $^
+$(BUILD)/tests/unit: $(call objects,$(unit_sources)) $(BUILD)/tests/modules.a
+	$(call link,$(every_lib))
+$(BUILD)/tests/conformance $(BUILD)/tests/hostile: $(BUILD)/tests/%: \
+		$(call objects,$(harness)) $(BUILD)/lib/libiommubroker.a
+	$(call link,$(test_libs))
+$(BUILD)/tests/conformance: $(call objects,$(wildcard tests/conformance/*.c))
+$(BUILD)/tests/hostile: $(call objects,$(wildcard tests/hostile/*.c))
+
+# The two programs of the demo and what starts them: the public library only.
+demos := $(addprefix $(BUILD)/demo/,mapper driver launch)
+$(demos): $(BUILD)/demo/%: $(BUILD)/obj/tests/demo/%.o \
+		$(call objects,tests/demo/story.c tests/demo/edu.c) $(BUILD)/lib/libiommubroker.a
+	$(call link)
+
+# The runner learns its suites from the names of the files: test_NAME.c has test_NAME_suite().
+$(BUILD)/obj/tests/unit/main.o: all_cppflags += -I$(BUILD)/obj/tests/unit
+$(BUILD)/obj/tests/unit/main.o: $(BUILD)/obj/tests/unit/suites.inc
+unit_suites := $(subst -,_,$(patsubst tests/unit/test_%.c,SUITE(%),$(filter-out %/main.c,$(unit_sources))))
+$(BUILD)/obj/tests/unit/suites.inc: FORCE
+	@mkdir -p $(@D); echo '$(unit_suites)' | cmp -s - $@ || echo '$(unit_suites)' >$@
+
+# "check" and "demo" may be the first thing typed on a new machine: they fetch what is missing, then
+# start a new make, which finds the compiler.
+again = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+need  = $(tools)/deps.sh ensure $(1) </dev/null
+run   = SAN='$(SAN)' INSTRUMENT='$(INSTRUMENT)' $(tools)/suites.sh $(BUILD)
+
+check_all := unit conformance hostile $(if $(filter 0,$(VM)),,vm)
+check:
+	@$(call need,build check $(filter vm,$(check_all)))
+	@$(again) tests
+	@$(run) $(check_all)
+check-unit check-conformance check-hostile check-sim check-vm:
+	@$(call need,build check $(filter vm,$(@:check-%=%)))
+	@$(again) tests
+	@$(run) $(patsubst sim,conformance hostile,$(@:check-%=%))
+demo:
+	@$(call need,build $(if $(filter 1,$(VM)),vm))
+	@$(again) all $(demos)
+	@IOB_BUILD='$(abspath $(BUILD))' VM='$(VM)' tests/demo/demo.sh
+
+# ---- upkeep --------------------------------------------------------------------------------------
+
+deps:
+	@$(tools)/deps.sh install $(or $(SETS),build check analyze vm) </dev/null
+format format-check:
+	@$(tools)/deps.sh require analyze
+	@$(tools)/format.sh $(@:format-%=%)
+analyze: all
+	@$(tools)/deps.sh require analyze
+	@$(tools)/analyze.sh $(BUILD) -std=gnu11 $(all_cppflags)
+clean:
+	rm -rf $(BUILD) build build-*
+
+help:
+	@sed 's/^/  /' $(tools)/help.txt
+
+FORCE:
+.PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-vm demo \
+	deps format format-check analyze clean help
