@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mapper-ioctls.h - every ioctl number that mapper code issues, for the session's seccomp filter.
+ *
+ * Compare under a mask of 0xffffffff: the kernel looks at 32 bits of the request only. A filter
+ * sees no descriptor type, and 0x3b70 and 0x3b71 are type1's GET_INFO and MAP_DMA on a container
+ * but hot reset on a device.
+ */
+#ifndef KERNEL_GLUE_MAPPER_IOCTLS_H
+#define KERNEL_GLUE_MAPPER_IOCTLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+extern const uint32_t glue_mapper_ioctls[];
+extern const size_t glue_mapper_ioctl_count;
+
+#endif
