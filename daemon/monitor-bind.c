@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * monitor-bind.c - putting a device into a domain and taking it out.
+ *
+ * The domain belongs to one session, the device to another. The monitor recognises both handles,
+ * opens and binds the device, has the domain's session attach it (which pins what is mapped, and
+ * may take long), and gives it to the device's session only then. On the way out both sessions
+ * let go first; then a throwaway process quiesces, detaches and closes.
+ *
+ *   OPEN -> BINDING -> BOUND -> DETACHING -> OPEN or FREE
+ *              \________________/
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/monitor.h"
+
+static void answer(struct monitor *m, const struct requester *r, const struct fault *f,
+		   uint32_t domain_id)
+{
+	struct session *s = r->session_id ? session_by_id(m, r->session_id) : NULL;
+	struct priv_message rep = { 0 };
+
+	if (!s)
+		return;
+	priv_status_from_fault(&rep.status, f);
+	rep.done.id = domain_id;
+	session_reply(s, &rep, r->op, r->serial, NULL);
+}
+
+static void answer_now(struct session *s, const struct priv_message *msg, const struct fault *f)
+{
+	struct requester r = { s->id, msg->hdr.serial, msg->hdr.op };
+
+	answer(s->monitor, &r, f, 0);
+}
+
+/* ---- in ---- */
+
+/* The handle that the client passed, recognised by the kernel's identity of the socket. */
+static struct handle *passed_handle(struct monitor *m, int fd, uint32_t kind, struct fault *why)
+{
+	uint64_t cookie;
+	struct handle *h = message_cookie(fd, &cookie) == 0 ? handle_by_cookie(m, cookie) : NULL;
+
+	if (!h) {
+		fault_set(why, IOB_E_BAD_HANDLE, IOB_STEP_HANDLE, 0,
+			  "the descriptor passed is no living handle of this broker; a %s handle "
+			  "belongs here",
+			  kind == IOB_KIND_DOMAIN ? "domain" : "device");
+		return NULL;
+	}
+	if (h->kind != kind) {
+		fault_set(why, IOB_E_WRONG_KIND, IOB_STEP_HANDLE, 0,
+			  "a %s handle was passed where a %s handle belongs",
+			  h->kind == IOB_KIND_DOMAIN ? "domain" : "device",
+			  kind == IOB_KIND_DOMAIN ? "domain" : "device");
+		return NULL;
+	}
+	return h;
+}
+
+/* Which of the two is the domain handle, which the device handle. */
+static int bind_parties(struct session *s, uint32_t id, int fd, struct handle **domain,
+			struct handle **device, struct fault *why)
+{
+	struct handle *own = handle_of_session(s->monitor, s, id);
+
+	if (!own)
+		return fault_set(why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the object is gone");
+	bool is_domain = own->kind == IOB_KIND_DOMAIN;
+	struct handle *other = passed_handle(
+		s->monitor, fd, is_domain ? IOB_KIND_DEVICE : IOB_KIND_DOMAIN, why);
+
+	if (!other)
+		return -1;
+	*domain = is_domain ? own : other;
+	*device = is_domain ? other : own;
+	return 0;
+}
+
+/* The group descriptor of another device of the group that is in the same domain, or -1. */
+static int sibling_group_fd(const struct domain *domain, const struct device *d)
+{
+	struct device *o;
+
+	LIST_FOREACH(o, &domain->devices, of_domain)
+		if (o != d && o->info.group == d->info.group && o->bound.group_fd >= 0 &&
+		    o->state != DEVICE_DETACHING)
+			return o->bound.group_fd;
+	return -1;
+}
+
+static uint32_t domain_device_count(const struct domain *domain)
+{
+	struct device *d;
+	uint32_t n = 0;
+
+	LIST_FOREACH(d, &domain->devices, of_domain)
+		n += d->state == DEVICE_BINDING || d->state == DEVICE_BOUND;
+	return n;
+}
+
+static int bind_check(const struct handle *domain, const struct device *d, struct fault *why)
+{
+	if ((domain->rights & IOB_RIGHT_BIND) == 0)
+		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
+				 "the domain handle lacks the right to bind");
+	if (domain->domain->state != DOMAIN_LIVE)
+		return fault_set(why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the domain is gone");
+	if (d->state == DEVICE_BOUND)
+		return fault_set(why, IOB_E_ALREADY_BOUND, IOB_STEP_BIND, 0,
+				 "device %s is in domain %u already", d->info.name,
+				 d->domain->id);
+	if (d->state != DEVICE_OPEN)
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_BIND, 0,
+				 "device %s is just being bound or unbound", d->info.name);
+	if (domain_device_count(domain->domain) >= MONITOR_DOMAIN_DEVICES)
+		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
+				 "devices: a domain has at most %u", MONITOR_DOMAIN_DEVICES);
+	return 0;
+}
+
+static void ask_to_attach(struct device *d)
+{
+	struct session *s = d->domain->session;
+	struct priv_message msg = { 0 };
+
+	msg.attach.domain_id = d->domain->id;
+	msg.attach.devices = domain_device_count(d->domain);
+	if (glue_opener_type1.backend == s->monitor->glue->backend) {
+		session_ask(s, d, &msg, PRIV_ONLINE, NULL);
+		return;
+	}
+	int fd = s->monitor->glue->descriptor_dup(d->bound.device_fd);
+
+	if (fd < 0) {
+		fault_set(&d->outcome, IOB_E_NO_MEMORY, IOB_STEP_ATTACH, -fd,
+			  "the device cannot be passed on: %s", strerror(-fd));
+		device_detach(s->monitor, d, IOB_UNBOUND_FAILED, false);
+		return;
+	}
+	session_ask(s, d, &msg, PRIV_ATTACH, &fd);
+	close(fd);
+}
+
+void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *fds)
+{
+	struct monitor *m = s->monitor;
+	struct handle *domain, *device;
+	struct fault why = { 0 };
+	int r = bind_parties(s, msg->id.id, fds->fd[0], &domain, &device, &why);
+
+	close_foreign(fds);
+	if (r < 0 || bind_check(domain, device->device, &why) < 0) {
+		answer_now(s, msg, &why);
+		return;
+	}
+	struct device *d = device->device;
+
+	if (m->glue->device_bind(domain->domain->context_fd, &d->info,
+				 sibling_group_fd(domain->domain, d), &d->bound, &why) < 0) {
+		answer_now(s, msg, &why);
+		return;
+	}
+	d->state = DEVICE_BINDING;
+	d->domain = domain->domain;
+	d->direct = (domain->rights & IOB_RIGHT_DIRECT) != 0 && (d->access & IOB_ACCESS_FD) != 0;
+	d->requester = (struct requester){ s->id, msg->hdr.serial, msg->hdr.op };
+	memset(&d->outcome, 0, sizeof(d->outcome));
+	LIST_INSERT_HEAD(&d->domain->devices, d, of_domain);
+	ask_to_attach(d);
+}
+
+/* Only now may the device's session, and through it the client, touch the device. */
+static int give_to_owner(struct device *d)
+{
+	struct priv_message msg = { 0 };
+	int fd = d->owner->monitor->glue->descriptor_dup(d->bound.device_fd);
+
+	if (fd < 0)
+		return fault_set(&d->outcome, IOB_E_NO_MEMORY, IOB_STEP_BIND, -fd,
+				 "the device cannot be passed on: %s", strerror(-fd));
+	msg.gained.handle_id = d->handle->id;
+	msg.gained.domain_id = d->domain->id;
+	msg.gained.direct = d->direct;
+	d->gained = true;
+	session_tell(d->owner, &msg, PRIV_GAINED, &fd);
+	close(fd);
+	return 0;
+}
+
+static void bind_attached(struct monitor *m, struct device *d, const struct fault *f)
+{
+	if (d->state != DEVICE_BINDING)
+		return; /* it was given up meanwhile */
+	if (f->code != IOB_OK) {
+		d->outcome = *f;
+		device_detach(m, d, IOB_UNBOUND_FAILED, false);
+		return;
+	}
+	d->state = DEVICE_BOUND;
+	if (give_to_owner(d) < 0) {
+		device_detach(m, d, IOB_UNBOUND_FAILED, false);
+		return;
+	}
+	log_info("device %s: in domain %u", d->info.name, d->domain->id);
+	answer(m, &d->requester, &d->outcome, d->domain->id);
+	d->requester.session_id = 0;
+}
+
+/* ---- out ---- */
+
+void device_detach(struct monitor *m, struct device *d, enum iob_unbound_reason reason,
+		   bool tell_owner)
+{
+	struct priv_message lost = { 0 }, detach = { 0 };
+
+	session_forget_answer(m, d, 0); /* an ATTACH still under way is answered to nobody */
+	d->state = DEVICE_DETACHING;
+	d->waiting = DEVICE_WAIT_REAPER;
+	if (tell_owner && d->owner && d->gained) {
+		d->waiting |= DEVICE_WAIT_LOST;
+		lost.lost.handle_id = d->handle->id;
+		lost.lost.reason = reason;
+		session_ask(d->owner, d, &lost, PRIV_LOST, NULL);
+	}
+	if (d->domain->state == DOMAIN_LIVE) {
+		d->waiting |= DEVICE_WAIT_DETACH;
+		detach.attach.domain_id = d->domain->id;
+		detach.attach.devices = domain_device_count(d->domain);
+		session_ask(d->domain->session, d, &detach, PRIV_DETACH, NULL);
+	}
+}
+
+static void device_out(struct monitor *m, struct device *d)
+{
+	struct requester r = d->requester;
+	uint32_t domain_id = 0;
+
+	if (d->domain) {
+		domain_id = d->domain->id;
+		LIST_REMOVE(d, of_domain);
+		d->domain = NULL;
+	}
+	d->requester.session_id = 0;
+	device_detached(m, d);
+	answer(m, &r, &d->outcome, domain_id);
+}
+
+void device_waited(struct monitor *m, struct device *d, unsigned what)
+{
+	d->waiting &= ~what;
+	if (d->waiting == DEVICE_WAIT_REAPER && !d->reaping)
+		reap_device(m, d);
+	else if (d->waiting == 0)
+		device_out(m, d);
+}
+
+void device_answered(struct monitor *m, struct device *d, uint32_t op, const struct fault *f)
+{
+	if (op == PRIV_ATTACH || op == PRIV_ONLINE)
+		bind_attached(m, d, f);
+	else
+		device_waited(m, d, op == PRIV_LOST ? DEVICE_WAIT_LOST : DEVICE_WAIT_DETACH);
+}
+
+/* The asking session has closed its descriptor of the device before it asked. */
+void monitor_unbind(struct session *s, struct priv_message *msg)
+{
+	struct handle *h = handle_of_session(s->monitor, s, msg->id.id);
+	struct fault why = { 0 };
+
+	if (!h || h->kind != IOB_KIND_DEVICE || h->device->state != DEVICE_BOUND) {
+		fault_set(&why, IOB_E_NOT_BOUND, IOB_STEP_DETACH, 0, "the device is in no domain");
+		answer_now(s, msg, &why);
+		return;
+	}
+	struct device *d = h->device;
+
+	d->gained = false;
+	d->requester = (struct requester){ s->id, msg->hdr.serial, msg->hdr.op };
+	memset(&d->outcome, 0, sizeof(d->outcome));
+	device_detach(s->monitor, d, IOB_UNBOUND_REQUEST, false);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor-listen.c - the client socket: made, guarded by a lock, accepted from. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/monitor.h"
+
+#define LISTEN_BACKLOG	   128
+#define LISTEN_PAUSE_MS	   100
+#define ACCEPTED_A_TURN	   8
+
+static int listen_fault(struct fault *why, const char *path, const char *what)
+{
+	int e = errno;
+
+	return fault_set(why, IOB_E_CONNECT, IOB_STEP_CONNECT, e, "socket %s: %s: %s", path, what,
+			 strerror(e));
+}
+
+/* Two daemons that start at once would unlink each other's socket: the lock decides. */
+static int lock_socket(struct monitor *m, struct fault *why)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
+
+	snprintf(path, sizeof(path), "%s.lock", m->config.socket_path);
+	m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (m->lock_fd < 0)
+		return listen_fault(why, path, "cannot be created");
+	if (flock(m->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return listen_fault(why, path, "another daemon serves this socket");
+	return 0;
+}
+
+static int make_directory(const char *socket_path, struct fault *why)
+{
+	char *dir = strdup(socket_path);
+	int r = 0;
+
+	if (!dir)
+		return listen_fault(why, socket_path, "directory");
+	*strrchr(dir, '/') = '\0';
+	if (dir[0] && mkdir(dir, 0755) < 0 && errno != EEXIST)
+		r = listen_fault(why, dir, "the directory cannot be made");
+	free(dir);
+	return r;
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg);
+
+static int bind_socket(struct monitor *m, struct fault *why)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const char *path = m->config.socket_path;
+
+	if (strlen(path) >= sizeof(a.sun_path)) {
+		errno = ENAMETOOLONG;
+		return listen_fault(why, path, "path");
+	}
+	memcpy(a.sun_path, path, strlen(path) + 1);
+	m->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (m->listen_fd < 0)
+		return listen_fault(why, path, "cannot be made");
+	if (unlink(path) < 0 && errno != ENOENT)
+		return listen_fault(why, path, "a stale one cannot be removed");
+	if (bind(m->listen_fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return listen_fault(why, path, "cannot be bound");
+	/* Who gets something is decided by policy, from the kernel's word about the peer. */
+	if (chmod(path, 0666) < 0)
+		return listen_fault(why, path, "its mode cannot be set");
+	if (listen(m->listen_fd, LISTEN_BACKLOG) < 0)
+		return listen_fault(why, path, "cannot listen");
+	return 0;
+}
+
+int listen_open(struct monitor *m, struct fault *why)
+{
+	if (make_directory(m->config.socket_path, why) < 0 || lock_socket(m, why) < 0 ||
+	    bind_socket(m, why) < 0)
+		return -1;
+	m->on_listen = event_new(m->base, m->listen_fd, EV_READ | EV_PERSIST, on_accept, m);
+	if (!m->on_listen || event_add(m->on_listen, NULL) < 0)
+		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_CONNECT, ENOMEM, "out of memory");
+	return 0;
+}
+
+void listen_close(struct monitor *m)
+{
+	if (m->on_listen)
+		event_free(m->on_listen);
+	m->on_listen = NULL;
+	if (m->listen_fd >= 0) {
+		close(m->listen_fd);
+		unlink(m->config.socket_path);
+	}
+	if (m->lock_fd >= 0)
+		close(m->lock_fd);
+	m->listen_fd = m->lock_fd = -1;
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct monitor *m = arg;
+
+	(void)fd;
+	(void)what;
+	if (m->on_listen)
+		event_add(m->on_listen, NULL);
+}
+
+/* Out of descriptors: the connection stays in the queue, and looking again at once would spin. */
+static void listen_pause(struct monitor *m)
+{
+	struct timeval pause = { .tv_usec = LISTEN_PAUSE_MS * 1000 };
+
+	log_warn("no descriptor for a new connection: %s", strerror(errno));
+	if (event_base_once(m->base, -1, EV_TIMEOUT, on_resume, m, &pause) == 0)
+		event_del(m->on_listen);
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct monitor *m = arg;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTED_A_TURN; i++) {
+		int client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct peer p;
+		struct fault why;
+
+		if (client < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS)
+				listen_pause(m);
+			return;
+		}
+		if (peer_identify(client, &p, &why) < 0) {
+			log_warn("a connection cannot be identified: %s", why.text);
+			close_foreign_fd(client);
+			continue;
+		}
+		session_start(m, client, &p);
+	}
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor-main.c - iommu-brokerd: options, start in order, loop, orderly end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/monitor-privileges.h"
+#include "daemon/monitor.h"
+
+#ifndef IOB_VERSION
+#define IOB_VERSION "unknown"
+#endif
+
+struct options {
+	const char *config;
+	const char *socket;
+	const char *backend;
+	const char *libexec;
+};
+
+static const char usage[] =
+	"usage: iommu-brokerd [options]\n"
+	"  -c, --config PATH    configuration file (default " CONFIG_DEFAULT_PATH ")\n"
+	"  -s, --socket PATH    listen here, whatever the configuration says\n"
+	"  -b, --backend NAME   auto, iommufd, type1 or sim, whatever the configuration says\n"
+	"      --libexec DIR    where iommu-broker-session is (default: beside this program,\n"
+	"                       ../libexec)\n"
+	"  -h, --help\n"
+	"  -V, --version\n";
+
+/* Returns -1 to go on, else the exit status. */
+static int options_parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "backend", required_argument, NULL, 'b' },
+		{ "libexec", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:s:b:hV", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 's':
+			o->socket = optarg;
+			break;
+		case 'b':
+			o->backend = optarg;
+			break;
+		case 'l':
+			o->libexec = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case 'V':
+			puts("iommu-brokerd " IOB_VERSION);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "iommu-brokerd: unexpected argument: %s\n", argv[optind]);
+		return 2;
+	}
+	return -1;
+}
+
+static int backend_by_name(const char *name, enum config_backend *b)
+{
+	static const char *const names[] = {
+		[CONFIG_BACKEND_AUTO] = "auto",
+		[CONFIG_BACKEND_SIM] = "sim",
+		[CONFIG_BACKEND_TYPE1] = "type1",
+		[CONFIG_BACKEND_IOMMUFD] = "iommufd",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i], name) == 0) {
+			*b = (enum config_backend)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int configure(struct monitor *m, const struct options *o, struct fault *why)
+{
+	if (config_load(o->config, &m->config, why) < 0)
+		return -1;
+	if (o->socket) {
+		char *copy = o->socket[0] == '/' ? strdup(o->socket) : NULL;
+
+		if (!copy)
+			return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
+					 "--socket %s: not an absolute path", o->socket);
+		free(m->config.socket_path);
+		m->config.socket_path = copy;
+	}
+	if (o->backend && backend_by_name(o->backend, &m->config.backend) < 0)
+		return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
+				 "--backend %s: not auto, iommufd, type1 or sim", o->backend);
+	m->slots = calloc(m->config.max_sessions, 1);
+	if (!m->slots)
+		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_LIMIT, ENOMEM, "out of memory");
+	return 0;
+}
+
+/* The helpers are found beside this very program, not through any search path. */
+static int find_helpers(struct monitor *m, const char *libexec, struct fault *why)
+{
+	char exe[PATH_MAX], dir[PATH_MAX + 16];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno,
+				 "/proc/self/exe cannot be read: %s", strerror(errno));
+	exe[n] = '\0';
+	snprintf(dir, sizeof(dir), "%s/../libexec", dirname(exe));
+	if (asprintf(&m->session_path, "%s/iommu-broker-session", libexec ? libexec : dir) < 0 ||
+	    asprintf(&m->sim_path, "%s/iommu-broker-sim", libexec ? libexec : dir) < 0)
+		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
+	if (access(m->session_path, X_OK) < 0)
+		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno, "%s: %s",
+				 m->session_path, strerror(errno));
+	return 0;
+}
+
+/* Each session gets this directory as its root. It is removed already: nothing is in it, and
+ * nothing can ever be made in it. */
+static int make_empty_dir(struct monitor *m, struct fault *why)
+{
+	char name[] = "/tmp/iommu-broker.XXXXXX";
+
+	if (mkdtemp(name)) {
+		m->empty_dir_fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (m->empty_dir_fd >= 0 && rmdir(name) == 0)
+			return 0;
+	}
+	return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno,
+			 "an empty directory for the sessions cannot be made in /tmp: %s",
+			 strerror(errno));
+}
+
+/* Descriptors are what this daemon lives on. */
+static void raise_fd_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static void glue_options_from(const struct monitor *m, struct glue_options *o)
+{
+	o->allow_unsafe_interrupts = m->config.allow_unsafe_interrupts;
+	o->allow_test_kernel = m->config.allow_test_kernel;
+	o->sim_devices = m->config.sim_devices;
+	o->sim_path = m->sim_path;
+}
+
+/* auto means real hardware, best first; never the simulator, which would pretend. */
+static int choose_backend(struct monitor *m, const struct glue_options *o, struct fault *why)
+{
+	static const struct {
+		enum config_backend name;
+		const struct glue_opener *opener;
+	} all[] = {
+		{ CONFIG_BACKEND_IOMMUFD, &glue_opener_iommufd },
+		{ CONFIG_BACKEND_TYPE1, &glue_opener_type1 },
+		{ CONFIG_BACKEND_SIM, &glue_opener_sim },
+	};
+	struct fault f = { 0 };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		bool wanted = m->config.backend == all[i].name ||
+			      (m->config.backend == CONFIG_BACKEND_AUTO &&
+			       all[i].name != CONFIG_BACKEND_SIM);
+
+		if (!wanted)
+			continue;
+		if (all[i].opener->probe(o, &f) == 0) {
+			m->glue = all[i].opener;
+			return m->glue->start(o, why);
+		}
+		log_warn("backend %s: %s", all[i].opener->name, f.text);
+	}
+	return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_IOMMU_OPEN, f.sys_errno,
+			 "no backend works here: %s", f.text);
+}
+
+static int load_inventory(struct monitor *m, struct fault *why)
+{
+	struct glue_device *list;
+	size_t count;
+
+	if (m->glue->inventory(&list, &count, why) < 0)
+		return -1;
+	m->devices = calloc(count ? count : 1, sizeof(*m->devices));
+	if (!m->devices) {
+		free(list);
+		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
+	}
+	for (size_t i = 0; i < count; i++) {
+		m->devices[i].info = list[i];
+		m->devices[i].bound = (struct glue_bound){ -1, -1 };
+	}
+	m->device_count = count;
+	free(list);
+	return 0;
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct monitor *m = arg;
+
+	(void)what;
+	log_info("signal %d: ending; sessions go on", (int)sig);
+	event_base_loopbreak(m->base);
+}
+
+static int watch_signals(struct monitor *m, struct fault *why)
+{
+	signal(SIGPIPE, SIG_IGN);
+	m->on_sigterm = evsignal_new(m->base, SIGTERM, on_signal, m);
+	m->on_sigint = evsignal_new(m->base, SIGINT, on_signal, m);
+	if (!m->on_sigterm || !m->on_sigint || event_add(m->on_sigterm, NULL) < 0 ||
+	    event_add(m->on_sigint, NULL) < 0)
+		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
+	return 0;
+}
+
+/* In this order: whatever needs more than the monitor keeps comes before the drop, and nobody
+ * can connect before it. */
+static int start(struct monitor *m, const struct options *o, struct fault *why)
+{
+	struct glue_options g;
+
+	raise_fd_limit();
+	m->base = event_base_new();
+	if (!m->base)
+		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "no event loop");
+	if (configure(m, o, why) < 0 || find_helpers(m, o->libexec, why) < 0 ||
+	    make_empty_dir(m, why) < 0 || watch_signals(m, why) < 0 || privileges_drop(why) < 0)
+		return -1;
+	glue_options_from(m, &g);
+	if (choose_backend(m, &g, why) < 0 || load_inventory(m, why) < 0 ||
+	    listen_open(m, why) < 0)
+		return -1;
+	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, m->device_count,
+		 m->config.socket_path);
+	return 0;
+}
+
+/* Sessions are left alone: they serve their clients until those are done. */
+static void finish(struct monitor *m)
+{
+	listen_close(m);
+	if (m->glue)
+		m->glue->stop();
+	if (m->on_sigterm)
+		event_free(m->on_sigterm);
+	if (m->on_sigint)
+		event_free(m->on_sigint);
+	free(m->devices);
+	free(m->slots);
+	free(m->session_path);
+	free(m->sim_path);
+	config_deinit(&m->config);
+}
+
+int main(int argc, char **argv)
+{
+	static struct monitor m = { .listen_fd = -1, .lock_fd = -1, .empty_dir_fd = -1 };
+	struct options o = { .config = CONFIG_DEFAULT_PATH };
+	struct fault why = { 0 };
+	int r = options_parse(argc, argv, &o);
+
+	if (r >= 0)
+		return r;
+	umask(022);
+	LIST_INIT(&m.sessions);
+	LIST_INIT(&m.accounts);
+	LIST_INIT(&m.domains);
+	RB_INIT(&m.handles);
+	m.started_ms = monitor_now_ms();
+	r = start(&m, &o, &why);
+	if (r < 0)
+		log_error("cannot start: %s", why.text);
+	else
+		event_base_dispatch(m.base);
+	finish(&m);
+	return r < 0;
+}

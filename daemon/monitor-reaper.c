@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * monitor-reaper.c - taking things apart in a throwaway process.
+ *
+ * Resetting a device can take seconds, unmapping and unpinning as long as there is memory. So the
+ * monitor forks: the child inherits the descriptors in question, closes all others, quiesces,
+ * detaches, unmaps, and closes; the monitor closes its own right after the fork and learns of the
+ * end from the pidfd. What the child does not manage, its exit does: the kernel's last close
+ * clears bus mastering, resets and detaches.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/monitor.h"
+
+struct reaper_item {
+	struct glue_bound bound;
+	bool last_of_group;
+};
+
+struct reaper {
+	struct monitor *monitor;
+	struct device *device; /* exactly one of device and domain */
+	struct domain *domain;
+	int context_fd;
+	uint32_t token;
+	bool revoke; /* also remove all mappings and the address space */
+	size_t count;
+	struct reaper_item *items;
+	int pidfd;
+	struct event *on_exit;
+};
+
+/* ---- in the child ---- */
+
+static int compare_fds(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Everything but standard error and what is ours: a descriptor kept here by accident would keep
+ * another client's device or memory alive. */
+static void close_others(struct reaper *r)
+{
+	int keep[2 * MONITOR_DOMAIN_DEVICES + 2];
+	size_t n = 0;
+	unsigned from = STDERR_FILENO + 1;
+
+	keep[n++] = r->context_fd;
+	for (size_t i = 0; i < r->count; i++) {
+		keep[n++] = r->items[i].bound.device_fd;
+		keep[n++] = r->items[i].bound.group_fd;
+	}
+	qsort(keep, n, sizeof(keep[0]), compare_fds);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if ((unsigned)keep[i] > from)
+			syscall(SYS_close_range, from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	syscall(SYS_close_range, from, ~0U, 0);
+}
+
+/* The order of the architecture: stop the device, detach it, unmap, and only then release. */
+static int take_apart(struct reaper *r)
+{
+	const struct glue_opener *glue = r->monitor->glue;
+	int first = 0;
+
+#define STEP(call)                                                                                 \
+	do {                                                                                       \
+		int error_ = (call);                                                               \
+		if (error_ < 0 && first == 0)                                                      \
+			first = error_;                                                            \
+	} while (0)
+	for (size_t i = 0; i < r->count; i++)
+		STEP(glue->device_quiesce(&r->items[i].bound));
+	for (size_t i = 0; i < r->count; i++)
+		STEP(glue->device_detach(r->context_fd, &r->items[i].bound));
+	if (r->revoke)
+		STEP(glue->context_revoke(r->context_fd, r->token));
+	for (size_t i = 0; i < r->count; i++)
+		STEP(glue->device_close(r->context_fd, &r->items[i].bound,
+					r->items[i].last_of_group));
+#undef STEP
+	return first;
+}
+
+static void child(struct reaper *r)
+{
+	close_others(r);
+	int e = take_apart(r);
+
+	if (e < 0)
+		log_warn("reaper: %s; the last close does the rest", strerror(-e));
+	_exit(e < 0);
+}
+
+/* ---- in the monitor ---- */
+
+static void reaper_free(struct reaper *r)
+{
+	if (r->on_exit)
+		event_free(r->on_exit);
+	if (r->pidfd >= 0)
+		close(r->pidfd);
+	free(r->items);
+	free(r);
+}
+
+static void reaper_done(struct reaper *r)
+{
+	struct monitor *m = r->monitor;
+
+	if (r->device)
+		device_waited(m, r->device, DEVICE_WAIT_REAPER);
+	else
+		domain_reaped(m, r->domain);
+	reaper_free(r);
+}
+
+static void on_child_exit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	spawn_collect((int)fd);
+	reaper_done(arg);
+}
+
+static void close_ours(struct reaper *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		close(r->items[i].bound.device_fd);
+		if (r->items[i].bound.group_fd >= 0)
+			close(r->items[i].bound.group_fd);
+	}
+	close(r->context_fd);
+}
+
+static void reaper_start(struct reaper *r)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child(r);
+	r->pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (r->pidfd >= 0) {
+		r->on_exit = event_new(r->monitor->base, r->pidfd, EV_READ, on_child_exit, r);
+		if (r->on_exit && event_add(r->on_exit, NULL) == 0) {
+			close_ours(r);
+			return;
+		}
+	}
+	/* Without a process, or without a way to hear of its end, it is done here and now. */
+	log_warn("reaper: no throwaway process: %s", strerror(errno));
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	else
+		take_apart(r);
+	close_ours(r);
+	reaper_done(r);
+}
+
+static struct reaper *reaper_new(struct monitor *m, int context_fd, uint32_t token, size_t devices)
+{
+	struct reaper *r = calloc(1, sizeof(*r));
+
+	if (r)
+		r->items = calloc(devices ? devices : 1, sizeof(*r->items));
+	if (!r || !r->items)
+		abort(); /* better to die, and let the kernel take all apart, than to leave it be */
+	r->monitor = m;
+	r->context_fd = context_fd;
+	r->token = token;
+	r->pidfd = -1;
+	return r;
+}
+
+static bool last_of_group(const struct device *d)
+{
+	const struct device *o;
+
+	LIST_FOREACH(o, &d->domain->devices, of_domain)
+		if (o != d && o->info.group == d->info.group && !o->reaping)
+			return false;
+	return true;
+}
+
+static void reaper_take(struct reaper *r, struct device *d)
+{
+	struct reaper_item *item = &r->items[r->count++];
+
+	item->last_of_group = last_of_group(d);
+	item->bound = d->bound;
+	d->bound = (struct glue_bound){ -1, -1 };
+	d->reaping = true;
+}
+
+void reap_device(struct monitor *m, struct device *d)
+{
+	int context = m->glue->descriptor_dup(d->domain->context_fd);
+	struct reaper *r = reaper_new(m, context, d->domain->token, 1);
+
+	r->device = d;
+	reaper_take(r, d);
+	reaper_start(r);
+}
+
+void reap_domain(struct monitor *m, struct domain *domain)
+{
+	struct reaper *r = reaper_new(m, domain->context_fd, domain->token, MONITOR_DOMAIN_DEVICES);
+	struct device *d;
+
+	domain->context_fd = -1;
+	r->domain = domain;
+	r->revoke = true;
+	LIST_FOREACH(d, &domain->devices, of_domain) {
+		if (d->reaping)
+			continue;
+		reaper_take(r, d);
+		d->reaped_with_domain = true;
+	}
+	reaper_start(r);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * monitor.h - the ledger: who holds what. Every decision of the monitor is taken from here, never
+ * from what a session says.
+ *
+ * Ownership: the monitor owns sessions and devices; a session owns its domains; a domain owns its
+ * handles; a device has at most one handle. Everything a session holds is charged to the account
+ * of its peer's uid and refunded where the object is freed.
+ */
+#ifndef DAEMON_MONITOR_H
+#define DAEMON_MONITOR_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "daemon/monitor-config.h"
+#include "daemon/peer.h"
+#include "kernel-glue/glue.h"
+#include "proto/message.h"
+#include "proto/priv.h"
+
+/* Named limits; those of the configuration come on top. */
+#define MONITOR_START_SECONDS	10  /* a session must be locked up by then */
+#define MONITOR_ANSWER_SECONDS	30  /* DETACH, LOST */
+#define MONITOR_ATTACH_SECONDS	120 /* ATTACH, ONLINE: may pin many gigabytes */
+#define MONITOR_SESSION_HANDLES 256 /* handles that one session serves */
+#define MONITOR_DOMAIN_DEVICES	64  /* devices in one domain */
+#define MONITOR_MESSAGES_A_TURN 16  /* taken from one session before others have their turn */
+
+struct monitor;
+struct session;
+struct domain;
+
+/* What one uid uses, over all its sessions. Freed when nothing is charged. */
+struct account {
+	LIST_ENTRY(account) link;
+	uid_t uid;
+	unsigned references;
+	uint32_t sessions;
+	uint32_t domains;
+	uint32_t devices;
+	uint32_t mappings;
+	uint64_t bytes;
+};
+
+/* A socket given to a client. Found again by the cookie of the client's end. */
+struct handle {
+	RB_ENTRY(handle) by_cookie;
+	LIST_ENTRY(handle) of_domain;
+	uint64_t cookie;
+	uint32_t id;
+	uint32_t kind;		 /* IOB_KIND_DOMAIN or IOB_KIND_DEVICE */
+	struct session *session; /* that serves it */
+	struct domain *domain;	 /* kind DOMAIN */
+	struct device *device;	 /* kind DEVICE */
+	uint32_t rights;
+	uint32_t flags; /* IOB_GRANT_* */
+	uint64_t window_first;
+	uint64_t window_last;
+};
+
+enum domain_state {
+	DOMAIN_LIVE,
+	DOMAIN_DYING, /* being taken apart; only waits for the reaper */
+};
+
+struct domain {
+	LIST_ENTRY(domain) link;       /* all domains */
+	LIST_ENTRY(domain) of_session; /* while LIVE */
+	uint32_t id;
+	enum domain_state state;
+	struct session *session; /* NULL when DYING */
+	struct account *account; /* charged until freed */
+	uint64_t max_bytes;
+	uint32_t max_mappings;
+	pid_t pid; /* of the client, for people */
+	int context_fd;
+	uint32_t token;
+	struct handle *root;
+	LIST_HEAD(, handle) handles;
+	LIST_HEAD(, device) devices;
+};
+
+enum device_state {
+	DEVICE_FREE,
+	DEVICE_OPEN,	  /* has a handle, is in no domain */
+	DEVICE_BINDING,	  /* bound to the context, the domain's session attaches it */
+	DEVICE_BOUND,
+	DEVICE_DETACHING, /* sessions give it up, then the reaper takes it out */
+};
+
+/* What a DETACHING device waits for. */
+enum device_wait {
+	DEVICE_WAIT_LOST = 1 << 0,   /* the owner's session to close its descriptor */
+	DEVICE_WAIT_DETACH = 1 << 1, /* the domain's session to stop counting on it */
+	DEVICE_WAIT_REAPER = 1 << 2,
+};
+
+/* Who asked, to be answered when it is done; sessions may be gone by then. */
+struct requester {
+	uint32_t session_id; /* 0: nobody */
+	uint32_t serial;
+	uint32_t op;
+};
+
+struct device {
+	struct glue_device info;
+	enum device_state state;
+	struct session *owner; /* NULL when FREE, or DETACHING after the owner died */
+	struct handle *handle;
+	LIST_ENTRY(device) of_domain;
+	struct domain *domain; /* BINDING, BOUND, DETACHING */
+	struct glue_bound bound;
+	uint32_t access; /* IOB_ACCESS_* opened with */
+	bool direct;	 /* the binding handle carried IOB_RIGHT_DIRECT */
+	bool gained;	 /* the owner's session was given the descriptor */
+	bool reaping;	 /* a throwaway process is taking it out */
+	bool reaped_with_domain; /* that process takes the whole domain apart */
+	unsigned waiting;
+	struct requester requester;
+	struct fault outcome; /* for the requester; code IOB_OK on success */
+};
+
+/* A command sent to a session whose answer is awaited. */
+struct expectation {
+	LIST_ENTRY(expectation) link;
+	uint32_t op;
+	uint32_t serial;
+	struct device *device;
+	struct session *session;
+	struct event *timer;
+};
+
+struct session {
+	LIST_ENTRY(session) link;
+	struct monitor *monitor;
+	uint32_t id;
+	uint32_t slot; /* uid offset */
+	pid_t pid;
+	int pidfd;
+	int channel;
+	int client_fd; /* until READY, then -1 */
+	enum priv_state state;
+	bool killed;
+	struct event *on_channel;
+	struct event *on_exit;
+	struct event *on_start_timeout;
+	struct peer peer;
+	struct account *account;
+	struct quota quota;
+	uint64_t memlock_bytes; /* of its live domains */
+	uint32_t handle_count;
+	uint32_t next_serial;
+	LIST_HEAD(, domain) domains;
+	LIST_HEAD(, expectation) expectations;
+};
+
+RB_HEAD(handle_tree, handle);
+int handle_compare(const struct handle *a, const struct handle *b);
+RB_PROTOTYPE(handle_tree, handle, by_cookie, handle_compare)
+
+struct monitor {
+	struct event_base *base;
+	struct config config;
+	const struct glue_opener *glue;
+	char *session_path;
+	char *sim_path;
+	int listen_fd;
+	int lock_fd;
+	int empty_dir_fd;
+	struct event *on_listen;
+	struct event *on_sigterm;
+	struct event *on_sigint;
+	uint64_t started_ms;
+	uint32_t next_session_id;
+	uint32_t next_domain_id;
+	uint32_t next_handle_id;
+	uint32_t session_count;
+	uint8_t *slots; /* one for each possible session */
+	struct device *devices;
+	size_t device_count;
+	LIST_HEAD(, session) sessions;
+	LIST_HEAD(, account) accounts;
+	LIST_HEAD(, domain) domains;
+	struct handle_tree handles;
+};
+
+/* ---- monitor-ledger.c ---- */
+struct account *account_get(struct monitor *m, uid_t uid); /* NULL: out of memory */
+void account_put(struct account *a);
+
+struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, uint64_t cookie);
+void handle_free(struct monitor *m, struct handle *h);
+struct handle *handle_by_cookie(struct monitor *m, uint64_t cookie);
+/* A handle with this id that this session serves, or NULL. */
+struct handle *handle_of_session(struct monitor *m, const struct session *s, uint32_t id);
+struct session *session_by_id(struct monitor *m, uint32_t id);
+struct domain *domain_by_id(struct monitor *m, uint32_t id);
+struct device *device_by_name(struct monitor *m, const char *name);
+bool device_group_taken(const struct monitor *m, const struct device *d, const struct session *s);
+void device_record(const struct session *s, const struct device *d, struct iob_device_rec *rec);
+
+/* ---- monitor-listen.c ---- */
+int listen_open(struct monitor *m, struct fault *why);
+void listen_close(struct monitor *m);
+
+/* ---- monitor-session.c ---- */
+/* Start a session for a client. Takes client_fd and p in every case. */
+void session_start(struct monitor *m, int client_fd, struct peer *p);
+/* Send SIGKILL and listen to it no more. What it holds is taken apart, and s freed, when the loop
+ * sees that the process has ended: s stays valid in the caller. */
+void session_kill(struct session *s, const char *reason);
+/* Send a one-way command. A session that does not take it is killed. */
+void session_tell(struct session *s, struct priv_message *msg, uint32_t op, const int *fds);
+/* Send a command about a device whose answer leads to device_answered(). */
+void session_ask(struct session *s, struct device *d, struct priv_message *msg, uint32_t op,
+		 const int *fds);
+void session_reply(struct session *s, struct priv_message *msg, uint32_t op, uint32_t serial,
+		   const int *fds);
+/* Answers about the device that are still to come (op 0: all) lead to nothing any more. */
+void session_forget_answer(struct monitor *m, struct device *d, uint32_t op);
+
+/* ---- monitor-requests.c ---- */
+/* A request that passed priv_check(). Consumes fds. */
+void monitor_request(struct session *s, struct priv_message *msg, struct fd_list *fds);
+
+/* ---- monitor-domain.c ---- */
+/* A new handle of the session for a device; pair: session's end, client's end. */
+struct handle *handle_make_device(struct session *s, struct device *d, int pair[2],
+				  struct fault *why);
+void monitor_domain_create(struct session *s, struct priv_message *msg);
+void monitor_domain_open(struct session *s, struct priv_message *msg);
+void monitor_grant(struct session *s, struct priv_message *msg);
+/* The first handle closed, or its session died: stop devices, unmap, destroy, refund. */
+void domain_destroy(struct monitor *m, struct domain *d);
+void domain_reaped(struct monitor *m, struct domain *d);
+
+/* ---- monitor-device.c ---- */
+void monitor_device_open(struct session *s, struct priv_message *msg);
+/* The handle closed, or its session died. */
+void device_release(struct monitor *m, struct device *d);
+/* Out of the domain, nothing waits any more. */
+void device_detached(struct monitor *m, struct device *d);
+
+/* ---- monitor-bind.c ---- */
+void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *fds);
+void monitor_unbind(struct session *s, struct priv_message *msg);
+/* The session answered ATTACH, ONLINE, DETACH or LOST; f: what it said. */
+void device_answered(struct monitor *m, struct device *d, uint32_t op, const struct fault *f);
+/* Take a BINDING or BOUND device out. tell_owner: its session still has the descriptor. */
+void device_detach(struct monitor *m, struct device *d, enum iob_unbound_reason reason,
+		   bool tell_owner);
+/* Something that a DETACHING device waited for is over. */
+void device_waited(struct monitor *m, struct device *d, unsigned what);
+
+/* ---- monitor-reaper.c ---- */
+/* Take one device out in a throwaway process; calls device_waited(REAPER). */
+void reap_device(struct monitor *m, struct device *d);
+/* Take the domain and all its devices apart; calls device_waited() for each, domain_reaped(). */
+void reap_domain(struct monitor *m, struct domain *d);
+
+/* ---- monitor-spawn.c ---- */
+/* fork and exec the session executable. 0 or -errno; *channel is ours. */
+int spawn_session(struct monitor *m, uint32_t slot, pid_t *pid, int *pidfd, int *channel);
+/* Wait for a process that has ended or is about to (SIGKILL was sent). */
+void spawn_collect(int pidfd);
+
+/* ---- monitor-close.c ---- */
+/* Close descriptors that a client could have chosen, or sockets in whose queue it could have left
+ * some: close() may block for as long as somebody unfriendly likes (FUSE flush, lingering TCP), so
+ * it is done in a thread that nobody waits for. */
+void close_foreign(struct fd_list *fds);
+void close_foreign_fd(int fd);
+
+uint64_t monitor_now_ms(void);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session-channel.c - the session's side of the private channel.
+ *
+ * Never blocks on the monitor: what it does not take is queued, and MAP and UNMAP go on meanwhile.
+ * The end of the channel means that no monitor will ever come back; what the clients have stays.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/session.h"
+
+/* ---- to the monitor ---- */
+
+static int enqueue(struct session *s, const struct priv_message *msg, uint32_t op, uint32_t serial,
+		   bool is_reply, const int *fd)
+{
+	struct queued *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->op = op;
+	e->serial = serial;
+	e->reply = is_reply;
+	e->msg = *msg;
+	e->fd = fd ? fcntl(*fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (fd && e->fd < 0) {
+		free(e);
+		return -EMFILE;
+	}
+	STAILQ_INSERT_TAIL(&s->queue, e, link);
+	event_add(s->on_channel_write, NULL);
+	return 0;
+}
+
+/* At most one descriptor ever goes this way (BIND). */
+static int channel_send(struct session *s, struct priv_message *msg, uint32_t op, uint32_t serial,
+			bool is_reply, const int *fd)
+{
+	if (s->channel < 0)
+		return -EPIPE;
+	int r = STAILQ_EMPTY(&s->queue) ? priv_send(s->channel, msg, op, serial, is_reply, fd) :
+					  -EAGAIN;
+
+	if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM)
+		r = enqueue(s, msg, op, serial, is_reply, fd);
+	return r;
+}
+
+static void queued_free(struct session *s, struct queued *e)
+{
+	STAILQ_REMOVE_HEAD(&s->queue, link);
+	if (e->fd >= 0)
+		close(e->fd);
+	free(e);
+}
+
+static void on_channel_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct queued *e;
+
+	(void)what;
+	while ((e = STAILQ_FIRST(&s->queue)) != NULL) {
+		int r = priv_send((int)fd, &e->msg, e->op, e->serial, e->reply,
+				  e->fd >= 0 ? &e->fd : NULL);
+
+		if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM)
+			return;
+		queued_free(s, e);
+	}
+	event_del(s->on_channel_write);
+}
+
+struct pending *channel_ask(struct handle *h, const struct request *q, struct priv_message *msg,
+			    uint32_t priv_op, const int *fds)
+{
+	struct session *s = h->session;
+	struct pending *p = calloc(1, sizeof(*p));
+	struct fault why;
+	int r = p ? channel_send(s, msg, priv_op, s->next_serial + 1, false, fds) : -ENOMEM;
+
+	if (r < 0) {
+		free(p);
+		fault_set(&why, r == -EPIPE ? IOB_E_MONITOR : IOB_E_NO_MEMORY, IOB_STEP_SESSION, -r,
+			  "the monitor cannot be asked: %s", strerror(-r));
+		reply_fault(h, q->op, q->tag, &why);
+		return NULL;
+	}
+	p->serial = ++s->next_serial;
+	p->priv_op = priv_op;
+	p->handle = h;
+	p->op = q->op;
+	p->tag = q->tag;
+	LIST_INSERT_HEAD(&s->pendings, p, link);
+	h->pending = p;
+	event_del(h->on_read);
+	return p;
+}
+
+void channel_closed(struct session *s, uint32_t handle_id)
+{
+	struct priv_message msg = { 0 };
+
+	msg.id.id = handle_id;
+	channel_send(s, &msg, PRIV_CLOSED, 0, false, NULL);
+}
+
+/* ---- answers of the monitor ---- */
+
+static void pending_free(struct pending *p)
+{
+	struct handle *h = p->handle;
+
+	LIST_REMOVE(p, link);
+	if (h) {
+		h->pending = NULL;
+		if (!h->out)
+			event_add(h->on_read, NULL);
+	}
+	free(p);
+}
+
+/* The asking handle is gone. What was made for it goes too. */
+static void answer_to_nobody(struct session *s, const struct priv_message *msg)
+{
+	if (msg->status.code == IOB_OK && msg->hdr.op == PRIV_GRANT)
+		channel_closed(s, msg->granted.handle_id);
+}
+
+static void pending_answer(struct pending *p, struct priv_message *msg, struct fd_list *fds)
+{
+	struct handle *h = p->handle;
+	struct fault f;
+
+	if (msg->status.code != IOB_OK) {
+		priv_status_to_fault(&msg->status, &f);
+		reply_fault(h, p->op, p->tag, &f);
+	} else if (h->kind == IOB_KIND_CONNECTION) {
+		connection_answer(p, msg, fds);
+	} else if (h->kind == IOB_KIND_DOMAIN) {
+		domain_answer(p, msg, fds);
+	} else {
+		device_answer(p, msg, fds);
+	}
+}
+
+static int channel_reply(struct session *s, struct priv_message *msg, struct fd_list *fds)
+{
+	struct pending *p;
+
+	LIST_FOREACH(p, &s->pendings, link)
+		if (p->serial == msg->hdr.serial && p->priv_op == msg->hdr.op)
+			break;
+	if (!p)
+		return -EBADMSG;
+	if (p->handle)
+		pending_answer(p, msg, fds);
+	else
+		answer_to_nobody(s, msg);
+	pending_free(p);
+	return 0;
+}
+
+/* ---- commands of the monitor ---- */
+
+static void command_init(struct session *s, const struct priv_init *c, struct fd_list *fds)
+{
+	s->id = c->session_id;
+	s->backend = c->backend;
+	s->glue = glue_mapper_for(c->backend);
+	if (!s->glue || !handle_new(s, fd_list_steal(fds, 0), 0, IOB_KIND_CONNECTION))
+		_exit(1);
+}
+
+static void command_attach(struct session *s, struct priv_message *msg, struct fd_list *fds)
+{
+	struct priv_message rep = { 0 };
+	struct domain *d = domain_by_id(s, msg->attach.domain_id);
+	struct fault why = { 0 };
+	int fd = fds->count ? fds->fd[0] : -1;
+
+	if (!d)
+		fault_set(&why, IOB_E_GONE, IOB_STEP_ATTACH, 0, "the domain is gone");
+	else if (msg->hdr.op == PRIV_DETACH)
+		domain_detach(d, msg->attach.devices);
+	else
+		domain_attach(d, fd, msg->attach.devices, &why);
+	priv_status_from_fault(&rep.answer.status, &why);
+	channel_send(s, &rep, msg->hdr.op, msg->hdr.serial, true, NULL);
+}
+
+static void command_gained(struct session *s, const struct priv_gained *c, struct fd_list *fds)
+{
+	struct handle *h = handle_by_id(s, c->handle_id, IOB_KIND_DEVICE);
+
+	if (h)
+		device_gained(h, fd_list_steal(fds, 0), c->domain_id, c->direct == 1);
+}
+
+static void command_lost(struct session *s, struct priv_message *msg)
+{
+	struct handle *h = handle_by_id(s, msg->lost.handle_id, IOB_KIND_DEVICE);
+	struct priv_message rep = { 0 };
+
+	if (h)
+		device_lost(h, msg->lost.reason);
+	channel_send(s, &rep, PRIV_LOST, msg->hdr.serial, true, NULL);
+}
+
+static void command_adopt(struct session *s, const struct priv_adopt *c, struct fd_list *fds)
+{
+	struct domain *d = domain_by_id(s, c->domain_id);
+	struct handle *h = NULL;
+
+	if (d)
+		h = handle_new(s, fd_list_steal(fds, 0), c->handle_id, IOB_KIND_DOMAIN);
+	if (!h) {
+		channel_closed(s, c->handle_id);
+		return;
+	}
+	h->domain = d;
+	h->rights = c->rights;
+	h->flags = c->flags;
+	h->window_first = c->window_first;
+	h->window_last = c->window_last;
+}
+
+static void channel_command(struct session *s, struct priv_message *msg, struct fd_list *fds)
+{
+	switch (msg->hdr.op) {
+	case PRIV_INIT:
+		command_init(s, &msg->init, fds);
+		break;
+	case PRIV_ATTACH:
+	case PRIV_ONLINE:
+	case PRIV_DETACH:
+		command_attach(s, msg, fds);
+		break;
+	case PRIV_GAINED:
+		command_gained(s, &msg->gained, fds);
+		break;
+	case PRIV_LOST:
+		command_lost(s, msg);
+		break;
+	case PRIV_ADOPT:
+		command_adopt(s, &msg->adopt, fds);
+		break;
+	default:
+		break; /* priv_check() let nothing else through */
+	}
+}
+
+/* ---- receiving ---- */
+
+/* Requests under way will not be answered by anybody. */
+static void channel_lost(struct session *s)
+{
+	struct pending *p;
+	struct fault f;
+
+	log_warn("session %u: the monitor is gone; mappings stay", s->id);
+	event_del(s->on_channel);
+	event_del(s->on_channel_write);
+	close(s->channel);
+	s->channel = -1;
+	fault_set(&f, IOB_E_MONITOR, IOB_STEP_SESSION, EPIPE, "the monitor is gone");
+	while (!STAILQ_EMPTY(&s->queue))
+		queued_free(s, STAILQ_FIRST(&s->queue));
+	while ((p = LIST_FIRST(&s->pendings)) != NULL) {
+		if (p->handle)
+			reply_fault(p->handle, p->op, p->tag, &f);
+		pending_free(p);
+	}
+	if (s->handle_count == 0)
+		event_base_loopbreak(s->base);
+}
+
+static void on_channel(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct priv_message msg;
+	struct fd_list fds;
+	ssize_t n;
+
+	(void)what;
+	memset(&msg.hdr, 0, sizeof(msg.hdr));
+	n = message_receive((int)fd, &msg, sizeof(msg), &fds);
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		fd_list_close(&fds);
+		channel_lost(s);
+		return;
+	}
+	int r = priv_check(&msg, (size_t)n, fds.count, true, PRIV_STATE_READY);
+
+	if (r == 0 && msg.hdr.reply)
+		r = channel_reply(s, &msg, &fds);
+	else if (r == 0)
+		channel_command(s, &msg, &fds);
+	fd_list_close(&fds);
+	if (r < 0) {
+		log_error("session %u: a message of the monitor makes no sense", s->id);
+		_exit(1);
+	}
+}
+
+int channel_start(struct session *s)
+{
+	struct priv_message msg = { 0 };
+
+	STAILQ_INIT(&s->queue);
+	s->on_channel = event_new(s->base, s->channel, EV_READ | EV_PERSIST, on_channel, s);
+	s->on_channel_write =
+		event_new(s->base, s->channel, EV_WRITE | EV_PERSIST, on_channel_write, s);
+	/* The monitor is heard before any client: revocation must not queue behind requests. */
+	if (!s->on_channel || !s->on_channel_write || event_priority_set(s->on_channel, 0) < 0 ||
+	    event_add(s->on_channel, NULL) < 0)
+		return -ENOMEM;
+	return channel_send(s, &msg, PRIV_READY, 0, false, NULL);
+}

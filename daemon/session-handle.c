@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* session-handle.c - a handle's life: reading requests, checking them against the table, its end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/session.h"
+
+/* ---- requests ---- */
+
+static int check_frame(const struct iob_hdr *hdr, size_t n, struct fault *why)
+{
+	if (n < sizeof(*hdr))
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
+				 "a message of %zu bytes has no header of %zu", n, sizeof(*hdr));
+	if (hdr->size != n)
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
+				 "the header says %u bytes, the message has %zu", hdr->size, n);
+	if (hdr->flags != 0 || hdr->code != 0)
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
+				 "a request has flags 0 and code 0, not 0x%x and %u", hdr->flags,
+				 hdr->code);
+	return 0;
+}
+
+static int check_operation(const struct handle *h, const struct operation *o, uint16_t op,
+			   struct fault *why)
+{
+	if (!o)
+		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+				 "operation 0x%04x is not known", op);
+	if (o->kind != 0 && o->kind != h->kind)
+		return fault_set(why, IOB_E_WRONG_KIND, IOB_STEP_HANDLE, 0,
+				 "%s is for a %s handle, this is a %s handle", o->name,
+				 operation_kind_name(o->kind), operation_kind_name(h->kind));
+	if (!h->greeted && op != IOB_OP_HELLO)
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_HELLO, 0,
+				 "HELLO must be the first request on a connection");
+	if ((o->right & ~h->rights) != 0 && h->kind == IOB_KIND_DOMAIN)
+		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
+				 "%s needs right 0x%x, this handle has 0x%x", o->name, o->right,
+				 h->rights);
+	return 0;
+}
+
+static int check_body(const struct request *q, struct fault *why)
+{
+	const struct operation *o = q->operation;
+
+	if (q->fds->count < o->fds_min || q->fds->count > o->fds_max)
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
+				 "%s carries %u to %u descriptors, not %u", o->name, o->fds_min,
+				 o->fds_max, q->fds->count);
+	if (q->bytes < o->body)
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
+				 "%s has a body of at least %u bytes, not %zu", o->name, o->body,
+				 q->bytes);
+	for (size_t i = o->body; !o->tail && i < q->bytes; i++)
+		if (q->body[i] != 0)
+			return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+					 "%s: byte %zu of the body is not known here and not 0",
+					 o->name, i);
+	return 0;
+}
+
+static void dispatch(struct handle *h, const struct request *q)
+{
+	if (q->op == IOB_OP_HELLO)
+		connection_hello(h, q);
+	else if (h->kind == IOB_KIND_CONNECTION)
+		connection_request(h, q);
+	else if (h->kind == IOB_KIND_DOMAIN)
+		domain_request(h, q);
+	else
+		device_request(h, q);
+}
+
+static void serve(struct handle *h, size_t n, struct fd_list *fds)
+{
+	struct session *s = h->session;
+	struct iob_hdr hdr = { 0 };
+	struct fault why;
+
+	memcpy(&hdr, s->in, n < sizeof(hdr) ? n : sizeof(hdr));
+	struct request q = {
+		.operation = operation_find(hdr.op),
+		.op = hdr.op,
+		.tag = hdr.tag,
+		.body = s->in + sizeof(hdr),
+		.bytes = n < sizeof(hdr) ? 0 : n - sizeof(hdr),
+		.fds = fds,
+	};
+
+	if (check_frame(&hdr, n, &why) < 0 || check_operation(h, q.operation, q.op, &why) < 0 ||
+	    check_body(&q, &why) < 0)
+		reply_fault(h, q.op, q.tag, &why);
+	else
+		dispatch(h, &q);
+}
+
+static void refuse_oversize(struct handle *h, ssize_t n)
+{
+	struct iob_hdr hdr;
+	struct fault why;
+
+	memcpy(&hdr, h->session->in, sizeof(hdr));
+	if (n == -EMSGSIZE)
+		fault_set(&why, IOB_E_PROTOCOL, IOB_STEP_PARSE, EMSGSIZE,
+			  "a message has at most %u bytes", IOB_MAX_MSG_BYTES);
+	else
+		fault_set(&why, IOB_E_LIMIT, IOB_STEP_LIMIT, EMFILE,
+			  "descriptors: this connection holds all it may");
+	reply_fault(h, hdr.op, hdr.tag, &why);
+}
+
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct handle *h = arg;
+	struct fd_list fds;
+	ssize_t n;
+
+	(void)what;
+	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds);
+	if (n == -EAGAIN)
+		return;
+	if (n > 0)
+		serve(h, (size_t)n, &fds);
+	else if (n == -EMSGSIZE || n == -EMFILE)
+		refuse_oversize(h, n);
+	fd_list_close(&fds);
+	if (n == 0 || (n < 0 && n != -EMSGSIZE && n != -EMFILE))
+		handle_close(h);
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct handle *h = arg;
+
+	(void)fd;
+	(void)what;
+	if (reply_flush(h) < 0)
+		return;
+	event_del(h->on_write);
+	if (!h->pending)
+		event_add(h->on_read, NULL);
+}
+
+/* ---- life ---- */
+
+struct handle *handle_new(struct session *s, int fd, uint32_t id, uint32_t kind)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+
+	if (!h) {
+		close(fd);
+		return NULL;
+	}
+	h->session = s;
+	h->fd = fd;
+	h->id = id;
+	h->kind = kind;
+	h->greeted = kind != IOB_KIND_CONNECTION;
+	h->out_fd = -1;
+	LIST_INIT(&h->memories);
+	LIST_INSERT_HEAD(&s->handles, h, link);
+	s->handle_count++;
+	h->on_read = event_new(s->base, fd, EV_READ | EV_PERSIST, on_read, h);
+	h->on_write = event_new(s->base, fd, EV_WRITE | EV_PERSIST, on_write, h);
+	if (!h->on_read || !h->on_write || event_add(h->on_read, NULL) < 0) {
+		handle_free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void handle_free(struct handle *h)
+{
+	struct memory *m, *next;
+
+	if (h->on_read)
+		event_free(h->on_read);
+	if (h->on_write)
+		event_free(h->on_write);
+	if (h->pending)
+		h->pending->handle = NULL;
+	if (h->domain && !h->root)
+		mapping_drop_handle(h);
+	LIST_FOREACH_SAFE(m, &h->memories, link, next)
+		memory_free(m);
+	if (h->device)
+		device_free(h->device);
+	free(h->out);
+	if (h->out_fd >= 0)
+		close(h->out_fd);
+	close(h->fd);
+	LIST_REMOVE(h, link);
+	h->session->handle_count--;
+	free(h);
+}
+
+/* With the first handle the domain ends: its grants first, for their memory is mapped in it. The
+ * kernel's side is left to the monitor, which stops the devices before it unmaps; only without a
+ * monitor we unmap ourselves. */
+static void close_domain(struct handle *root)
+{
+	struct session *s = root->session;
+	struct domain *d = root->domain;
+	struct handle *h, *next;
+
+	if (s->channel >= 0)
+		d->online = false;
+	mapping_drop_domain(d);
+	LIST_FOREACH_SAFE(h, &s->handles, link, next)
+		if (h->domain == d && h != root)
+			handle_free(h);
+	handle_free(root);
+	domain_free(d);
+}
+
+void handle_close(struct handle *h)
+{
+	struct session *s = h->session;
+	uint32_t id = h->id;
+
+	if (h->root)
+		close_domain(h);
+	else
+		handle_free(h);
+	if (id != 0)
+		channel_closed(s, id);
+	if (s->handle_count == 0)
+		event_base_loopbreak(s->base);
+}
+
+void handle_event(struct handle *h, uint16_t op, uint32_t domain_id, uint32_t reason)
+{
+	h->event_waiting = true;
+	h->event_op = op;
+	h->event = (struct iob_ev_device){ .domain_id = domain_id, .reason = reason };
+	if (h->out || reply_flush(h) < 0)
+		event_add(h->on_write, NULL);
+}
+
+struct handle *handle_by_id(struct session *s, uint32_t id, uint32_t kind)
+{
+	struct handle *h;
+
+	LIST_FOREACH(h, &s->handles, link)
+		if (h->id == id && h->kind == kind && id != 0)
+			return h;
+	return NULL;
+}
