@@ -1,0 +1,174 @@
+#!/bin/bash
+# Boots a guest with an emulated IOMMU, runs STAGE-DIR/guest.sh in it as root, exits with its status.
+#
+# usage: run.sh KIND [OPTION]... STAGE-DIR
+#
+#   KIND               type1 (Debian's kernel) or iommufd (the one built by kernels.sh)
+#   STAGE-DIR          laid over the guest's root; owned by root there. The libraries that its
+#                      dynamic programs need are added.
+#   --mem MB           memory (1024)
+#   --smp N            processors (2)
+#   --timeout SECONDS  of real time until the guest must have ended (300)
+#   --out FILE         copy of the serial log, which goes to stdout too
+#   --append WORDS     more words for the kernel's command line
+#   --qemu-arg ARG     one more argument for QEMU, after the rig's own devices; repeatable
+#   --qmp SOCKET       QMP server at this path
+#   --icount           one instruction is one nanosecond of guest time: the same numbers in every
+#                      run. Implies --smp 1.
+#
+# The guest's last line decides, not QEMU's exit status. Exit status: that of guest.sh, or
+#   2 wrong usage or something missing    124 no last line in time    125 kernel panic
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+# PCI functions of the rig, on the root bus of q35; slots 1f and up are the chipset's. The IOMMU is
+# not in the list: it must come before every other device. A column of its own says whether
+# guest-init binds the function to vfio-pci. 08.0 and 08.1 are functions of one device without
+# ACS, so they share a group; 08.1 stays without a driver, which leaves the group viable and lets
+# a test see a function of the group that is not VFIO's.
+devices=(
+	'00:03.0 vfio edu'
+	'00:04.0 vfio edu'
+	'00:05.0 vfio edu'
+	'00:06.0 vfio nvme,drive=nvme0,serial=rig-nvme'
+	'00:07.0 vfio e1000e,netdev=net0'
+	'00:08.0 vfio edu,multifunction=on'
+	'00:08.1 none edu'
+)
+
+usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+mem=1024 smp=2 limit=300 out=/dev/null append='' qmp='' icount='' qemu_args=() names=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--icount) icount=1; shift; continue ;;
+	--help | -h) usage ;;
+	--*) [ $# -ge 2 ] || usage ;;
+	esac
+	case $1 in
+	--mem) mem=$2 ;;
+	--smp) smp=$2 ;;
+	--timeout) limit=$2 ;;
+	--out) out=$2 ;;
+	--append) append=$2 ;;
+	--qemu-arg) qemu_args+=("$2") ;;
+	--qmp) qmp=$2 ;;
+	--*) usage ;;
+	*) names+=("$1"); shift; continue ;;
+	esac
+	shift 2
+done
+[ ${#names[@]} -eq 2 ] || usage
+kind=${names[0]} stage=${names[1]}
+
+case $kind in type1 | iommufd) ;; *) die "no such kind of kernel: $kind" ;; esac
+[ -x "$stage/guest.sh" ] || die "$stage has no executable guest.sh"
+kernel=$vm_cache/$kind
+[ -e "$kernel/vmlinuz" ] || die "$kernel is not there; run kernels.sh first"
+[ "$kind" != iommufd ] || [ "$(cat "$kernel/key")" = "$(config_key)" ] ||
+	die "kernel-iommufd.config has changed since $kernel was built; run kernels.sh first"
+qemu=${IOB_VM_QEMU:-qemu-system-x86_64}
+for tool in "$qemu" cpio busybox; do
+	command -v "$tool" > /dev/null || die "$tool is missing; see the file packages"
+done
+
+work=$(mktemp -d)
+vm=
+# shellcheck disable=SC2317  # called by the trap
+clean_up() {
+	[ -z "$vm" ] || kill "$vm" 2>/dev/null || :
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM HUP
+
+# add_libraries ROOT: what the loader will look for. Libraries that are in the stage itself (our
+# own) stay as they are, the others come from where the loader finds them on this machine.
+add_libraries() {
+	local root=$1 file name path
+	# Both fail in the ordinary course: no program at all; one that is static.
+	{ find "$root" -type f -exec grep -lFam1 $'\x7fELF' {} + || :; } | while read -r file; do
+		ldd "$file" 2>/dev/null || :
+	done | awk '$2 == "=>" { print $1, $3 == "not" ? "-" : $3 } $1 ~ /^\// { print $1, $1 }' |
+		sort -u | while read -r name path; do
+		[ -z "$(find "$root" -name "${name##*/}" -print -quit)" ] || continue
+		[ "$path" != - ] || die "a program in $stage needs $name, which is not to be found"
+		mkdir -p "$root${path%/*}"
+		cp -L "$path" "$root$path"
+	done
+}
+
+root=$work/root
+mkdir -p "$root/bin"
+cp -a "$stage/." "$root/"
+add_libraries "$root"
+cp "$(command -v busybox)" "$root/bin/busybox"
+cp "$vm_dir/guest-init" "$root/init"
+chmod 755 "$root" "$root/init" "$root/bin/busybox"
+if [ -e "$kernel/modules.order" ]; then
+	mkdir -p "$root/lib/rig-modules"
+	cp "$kernel"/modules/* "$kernel/modules.order" "$root/lib/rig-modules/"
+fi
+# Not compressed: unpacking costs the emulated processor more than reading.
+# Sorted: with --icount the order of the files would show in the numbers.
+(cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio -0 -o -H newc -R 0:0 --quiet) > "$work/initrd"
+rm -rf "$root"
+truncate -s 64M "$work/nvme.raw"
+
+# shellcheck disable=SC2054  # QEMU's commas
+args=(
+	-M q35,kernel-irqchip=split -accel tcg -cpu max
+	-nodefaults -no-user-config -display none -no-reboot -monitor none -serial stdio
+	-device 'intel-iommu,intremap=on,caching-mode=on'
+	-drive "if=none,id=nvme0,format=raw,file=$work/nvme.raw"
+	# QEMU warns of a card without a network; this one ends within QEMU
+	-netdev user,id=net0,restrict=on
+)
+vfio=()
+for device in "${devices[@]}"; do
+	read -r bdf driver spec <<< "$device"
+	args+=(-device "$spec,addr=${bdf#*:}")
+	[ "$driver" != vfio ] || vfio+=("0000:$bdf")
+done
+# The console shows emergencies only, so that it does not tear the test's own lines apart; the
+# kernel's log has everything. oops=panic: the last line of a broken kernel is worth nothing.
+cmdline="console=ttyS0 quiet loglevel=3 oops=panic panic=-1 intel_iommu=on iommu=pt"
+cmdline+=" printk.devkmsg=on rig.kind=$kind rig.vfio=$(IFS=,; echo "${vfio[*]}")"
+if [ -n "$icount" ]; then
+	smp=1
+	args+=(-icount 'shift=0,sleep=off' -rtc 'base=2026-01-01,clock=vm')
+	# Everything that differs from boot to boot shifts the count.
+	cmdline+=" norandmaps nokaslr"
+fi
+[ -z "$qmp" ] || args+=(-qmp "unix:$qmp,server=on,wait=off")
+args+=(-m "$mem" -smp "$smp" -kernel "$kernel/vmlinuz" -initrd "$work/initrd")
+args+=(-append "$cmdline $append" "${qemu_args[@]}")
+
+# A pipe with a name instead of |: QEMU is then a child whose id is known, and the end of the
+# reader means that the log is complete.
+mkfifo "$work/serial"
+sed -u 's/\r//g' < "$work/serial" | tee -p "$work/log" "$out" &
+reader=$!
+# --foreground: without it, timeout moves QEMU away from the reach of Ctrl-C.
+timeout --foreground -k 5 "$limit" "$qemu" "${args[@]}" < /dev/null > "$work/serial" &
+vm=$!
+ended=0
+wait "$vm" || ended=$?
+vm=
+wait "$reader" || :
+
+if grep -aqF 'Kernel panic - not syncing' "$work/log"; then
+	say "the guest's kernel panicked"
+	exit 125
+fi
+# The kernel has a word after the guest's last: its farewell is an emergency message, always shown.
+last=$(grep -a . "$work/log" | grep -av '\] reboot: Power down$' | tail -n 1) || :
+if [[ $last =~ ^GUEST-EXIT\ ([0-9]+)$ ]]; then
+	exit "${BASH_REMATCH[1]}"
+fi
+if [ "$ended" -eq 124 ] || [ "$ended" -eq 137 ]; then
+	say "the guest did not end within $limit s (no GUEST-EXIT line)"
+else
+	say "QEMU ended with status $ended before the guest did (no GUEST-EXIT line)"
+fi
+exit 124

@@ -1,0 +1,84 @@
+#!/bin/bash
+# Tests the rig itself, with nothing of the project's: selftest.c does DMA through the kernel's own
+# API; and run.sh must report failures as failures, since a rig that cannot fail proves nothing.
+#
+# usage: selftest.sh [KIND]...       (default: type1 iommufd)
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+kinds=("$@")
+[ ${#kinds[@]} -gt 0 ] || kinds=(type1 iommufd)
+# Debian 12 has no linux/iommufd.h; the kernel built by kernels.sh brings it.
+uapi=$vm_cache/iommufd/uapi/include
+[ -e "$uapi/linux/iommufd.h" ] || die "$uapi has no linux/iommufd.h; run kernels.sh first"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/stage/bin" "$work/broken"
+# Dynamic, which tests that run.sh finds the libraries.
+"${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -Wshadow -Wconversion -Werror -D_GNU_SOURCE \
+	-isystem "$uapi" -o "$work/stage/bin/selftest" "$vm_dir/selftest.c"
+
+cat > "$work/stage/guest.sh" <<'GUEST'
+#!/bin/sh
+set -eu
+echo "kernel $(uname -r), $(grep HugePages_Total /proc/meminfo | tr -s ' '), user $(id -un)"
+for device in /sys/bus/pci/devices/*; do
+	driver=- group=-
+	[ ! -e "$device/driver" ] || driver=$(basename "$(readlink "$device/driver")")
+	[ ! -e "$device/iommu_group" ] || group=$(basename "$(readlink "$device/iommu_group")")
+	echo "$(basename "$device") $(cat "$device/vendor"):$(cat "$device/device") group $group driver $driver"
+done
+
+# What README.md promises of the groups
+group() { readlink "/sys/bus/pci/devices/0000:00:$1/iommu_group"; }
+for bdf in 03.0 04.0 05.0 06.0 07.0; do
+	members=$(ls "/sys/bus/pci/devices/0000:00:$bdf/iommu_group/devices" | wc -l)
+	[ "$members" -eq 1 ] || { echo "FAIL: $bdf shares its group"; exit 1; }
+done
+[ "$(group 08.0)" = "$(group 08.1)" ] || { echo "FAIL: 08.0 and 08.1 are in two groups"; exit 1; }
+
+echo "with the mapping:"
+selftest "$GUEST_KIND" 0000:00:03.0
+echo "a member of a shared group:"
+selftest "$GUEST_KIND" 0000:00:08.0
+echo "with the mapping left out, which has to fail:"
+if selftest "$GUEST_KIND" 0000:00:04.0 --no-map; then
+	echo "FAIL: the test does not notice that there is no mapping"
+	exit 1
+fi
+GUEST
+chmod +x "$work/stage/guest.sh"
+
+failed=0
+# broken KIND WHAT STATUS GUEST-COMMAND [OPTION]...: run.sh must exit with STATUS
+broken() {
+	local kind=$1 what=$2 want=$3 got=0
+	printf '#!/bin/sh\n%s\n' "$4" > "$work/broken/guest.sh"
+	chmod +x "$work/broken/guest.sh"
+	shift 4
+	"$vm_dir/run.sh" "$kind" "$@" "$work/broken" > "$work/broken.log" 2>&1 || got=$?
+	if [ "$got" -eq "$want" ]; then
+		say "$kind: $what: status $got, as it should be"
+	else
+		say "$kind: $what: FAIL, status $got instead of $want"
+		tail -n 20 "$work/broken.log" >&2
+		failed=1
+	fi
+}
+
+for kind in "${kinds[@]}"; do
+	start=$SECONDS
+	if "$vm_dir/run.sh" "$kind" "$work/stage"; then
+		say "$kind: DMA: passed, $((SECONDS - start)) s"
+	else
+		say "$kind: DMA: FAIL"
+		failed=1
+	fi
+	broken "$kind" "guest.sh that fails" 7 'exit 7'
+	broken "$kind" "kernel panic after a good last line" 125 \
+		'echo GUEST-EXIT 0; echo c > /proc/sysrq-trigger'
+	broken "$kind" "power-off by the test itself" 124 'echo GUEST-EXIT 0; echo .; poweroff -f'
+done
+broken "${kinds[0]}" "guest that hangs" 124 'sleep 1000' --timeout 15
+exit "$failed"
