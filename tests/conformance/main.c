@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - the conformance suite: one set of tests, three backends, through the library only. */
+#include "tests/conformance/suites.h"
+
+int main(void)
+{
+	Suite *const suites[] = {
+		connection_suite(), domain_suite(), memory_suite(), mapping_suite(),
+	};
+
+	return run_suites(suites, COUNT(suites));
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* suites.h - the suites of this folder, one for each file. */
+#ifndef TESTS_CONFORMANCE_SUITES_H
+#define TESTS_CONFORMANCE_SUITES_H
+
+#include "tests/harness/harness.h"
+
+Suite *connection_suite(void);
+Suite *domain_suite(void);
+Suite *memory_suite(void);
+Suite *mapping_suite(void);
+
+#endif

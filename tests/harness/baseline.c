@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* baseline.c - what has to be as it was: processes, descriptors, pinned memory, the ledger. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/harness/internal.h"
+
+static struct baseline {
+	size_t processes;
+	int fds;
+	long locked_kb;
+	long pinned;
+} baseline;
+
+/* ---- looking ---- */
+
+static long total_locked_kb(void)
+{
+	pid_t pids[64];
+	size_t n = broker_processes(pids, COUNT(pids));
+	long kb = 0;
+
+	for (size_t i = 0; i < n && i < COUNT(pids); i++)
+		kb += process_kb(pids[i], "VmPin:") + process_kb(pids[i], "VmLck:");
+	return kb;
+}
+
+static int total_fds(void)
+{
+	pid_t pids[64];
+	size_t n = broker_processes(pids, COUNT(pids));
+	int sum = 0;
+
+	for (size_t i = 0; i < n && i < COUNT(pids); i++) {
+		int fds = process_fds(pids[i]);
+
+		if (fds < 0)
+			return -1;
+		sum += fds;
+	}
+	return sum;
+}
+
+/* Every page ever pinned by get_user_pages() and its like, less those let go, since boot. */
+static long kernel_pins(void)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	char name[64];
+	long value, pins = 0;
+	int seen = 0;
+
+	if (!f)
+		return -1;
+	while (fscanf(f, "%63s %ld", name, &value) == 2) {
+		if (strcmp(name, "nr_foll_pin_acquired") == 0)
+			pins += value, seen++;
+		else if (strcmp(name, "nr_foll_pin_released") == 0)
+			pins -= value, seen++;
+	}
+	fclose(f);
+	return seen == 2 ? pins : -1;
+}
+
+/* The simulator holds "pinned" memory as mappings of client files. */
+static long mapped_pages(pid_t pid)
+{
+	char path[64], line[512];
+	unsigned long long first, end;
+	long pages = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, "memfd:") && sscanf(line, "%llx-%llx", &first, &end) == 2)
+			pages += (long)((end - first) / PAGE);
+	fclose(f);
+	return pages;
+}
+
+static long simulator_pages(void)
+{
+	pid_t pids[64];
+	size_t n = broker_processes(pids, COUNT(pids));
+	long sum = 0;
+
+	for (size_t i = 0; i < n && i < COUNT(pids); i++) {
+		long pages = mapped_pages(pids[i]);
+
+		if (pages < 0)
+			return -1;
+		sum += pages;
+	}
+	return sum;
+}
+
+long pinned_pages(void)
+{
+	return backend_is_real() ? kernel_pins() : simulator_pages();
+}
+
+static void look(struct baseline *b)
+{
+	b->processes = broker_processes(NULL, 0);
+	b->fds = total_fds();
+	b->locked_kb = total_locked_kb();
+	b->pinned = pinned_pages();
+}
+
+static bool is_equal(const struct baseline *b)
+{
+	return b->processes == baseline.processes && b->fds == baseline.fds &&
+	       b->locked_kb == baseline.locked_kb && b->pinned == baseline.pinned;
+}
+
+/* ---- comparing ---- */
+
+/* The connection that started() made is still being cleared away. */
+static bool is_settled(void *argument)
+{
+	struct baseline *b = argument, now;
+
+	look(&now);
+	if (memcmp(&now, b, sizeof(now)) == 0)
+		return broker_sessions(NULL, 0) == 0;
+	*b = now;
+	return false;
+}
+
+void baseline_take(void)
+{
+	memset(&baseline, 0, sizeof(baseline));
+	ck_assert(wait_until(is_settled, &baseline));
+}
+
+static bool is_back(void *unused)
+{
+	struct baseline now = { 0 };
+
+	(void)unused;
+	look(&now);
+	return is_equal(&now);
+}
+
+/* The ledger has nothing but the connection that asks. */
+static void check_status(void)
+{
+	struct iob_status_rep s;
+	iob_conn *conn;
+
+	ok(iob_connect(broker.socket, &conn));
+	ok(iob_status(conn, &s));
+	iob_conn_close(conn);
+	ck_assert_uint_eq(s.sessions, 1);
+	ck_assert_uint_eq(s.domains, 0);
+	ck_assert_uint_eq(s.devices_open, 0);
+	ck_assert_uint_eq(s.monitor_pid, (uint32_t)broker.monitor);
+}
+
+void baseline_check(void)
+{
+	struct baseline now = { 0 };
+
+	if (!wait_until(is_back, NULL)) {
+		look(&now);
+		ck_abort_msg("not as before: processes %zu, descriptors %d, locked kB %ld, "
+			     "pinned pages %ld; before: %zu, %d, %ld, %ld",
+			     now.processes, now.fds, now.locked_kb, now.pinned,
+			     baseline.processes, baseline.fds, baseline.locked_kb,
+			     baseline.pinned);
+	}
+	check_status();
+}

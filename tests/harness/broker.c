@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broker.c - starts and ends the broker under test.
+ *
+ * Its standard error goes through a pipe to a process that writes the log: a session whose standard
+ * error is a regular file keeps a right that it otherwise gives up. The pipe ends when the last
+ * process of the broker has ended, so the writer never has to be told.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/harness/internal.h"
+
+struct broker broker;
+
+const char *broker_socket(void)
+{
+	return broker.socket;
+}
+
+pid_t broker_monitor(void)
+{
+	return broker.monitor;
+}
+
+/* ---- files ---- */
+
+/* Where the programs are: IOB_BUILD, or the directory above that of the tests. */
+static const char *build_directory(void)
+{
+	static char path[PATH_MAX];
+	const char *set = getenv("IOB_BUILD");
+	ssize_t n;
+
+	if (set)
+		return set;
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	ck_assert_int_gt(n, 0);
+	path[n] = '\0';
+	for (int i = 0; i < 2; i++)
+		*strrchr(path, '/') = '\0';
+	return path;
+}
+
+/* Logs are kept in the build directory where that can be written. */
+static void choose_log(const char *name)
+{
+	char directory[PATH_MAX - 80];
+
+	snprintf(directory, sizeof(directory), "%s/log", build_directory());
+	if (access(directory, W_OK) < 0)
+		snprintf(directory, sizeof(directory), "%s", broker.directory);
+	snprintf(broker.log, sizeof(broker.log), "%s/%s-%s.log", directory,
+		 program_invocation_short_name, name);
+}
+
+static void make_files(const struct broker_options *o)
+{
+	char path[128];
+
+	snprintf(broker.directory, sizeof(broker.directory), "/tmp/iob-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(broker.directory));
+	ck_assert_int_eq(chmod(broker.directory, 0755), 0);
+	snprintf(broker.socket, sizeof(broker.socket), "%s/socket", broker.directory);
+	choose_log(o->name ? o->name : "broker");
+	snprintf(path, sizeof(path), "%s/conf", broker.directory);
+	config_write(path, o);
+	snprintf(path, sizeof(path), "%s/faults", broker.directory);
+	setenv("IOB_SIM_LOG", path, 1);
+}
+
+static void remove_files(void)
+{
+	static const char *const files[] = { "conf", "faults", "socket", "socket.lock" };
+	char path[128];
+
+	for (size_t i = 0; i < COUNT(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", broker.directory, files[i]);
+		unlink(path);
+	}
+	if (strncmp(broker.log, broker.directory, strlen(broker.directory)) == 0)
+		unlink(broker.log);
+	rmdir(broker.directory);
+}
+
+/* ---- log ---- */
+
+static void write_log(int from, int to)
+{
+	char buffer[4096];
+	ssize_t n;
+
+	signal(SIGINT, SIG_IGN);
+	while ((n = read(from, buffer, sizeof(buffer))) > 0)
+		if (write(to, buffer, (size_t)n) != n)
+			break;
+	_exit(0);
+}
+
+/* Returns the end that the broker writes to. */
+static int start_logger(void)
+{
+	int pipe_fds[2], log;
+
+	unlink(broker.log);
+	log = open(broker.log, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
+	ck_assert_msg(log >= 0, "%s: %s", broker.log, strerror(errno));
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+	broker.logger = fork();
+	ck_assert_int_ge(broker.logger, 0);
+	if (broker.logger == 0) {
+		close(pipe_fds[1]);
+		write_log(pipe_fds[0], log);
+	}
+	close(pipe_fds[0]);
+	close(log);
+	return pipe_fds[1];
+}
+
+bool broker_log_has(const char *text)
+{
+	FILE *f = fopen(broker.log, "re");
+	char line[1024];
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, text) != NULL;
+	fclose(f);
+	return found;
+}
+
+static bool log_has(void *text)
+{
+	return broker_log_has(text);
+}
+
+bool broker_log_gets(const char *text)
+{
+	return wait_until(log_has, (void *)(uintptr_t)text);
+}
+
+/* ---- start ---- */
+
+static void run_monitor(int log)
+{
+	char program[PATH_MAX], config[128];
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	snprintf(program, sizeof(program), "%s/bin/iommu-brokerd", build_directory());
+	snprintf(config, sizeof(config), "%s/conf", broker.directory);
+	dup2(log, STDOUT_FILENO);
+	dup2(log, STDERR_FILENO);
+	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+	execl(program, program, "--config", config, (char *)NULL);
+	dprintf(STDERR_FILENO, "%s: %s\n", program, strerror(errno));
+	_exit(127);
+}
+
+static bool serves(void *unused)
+{
+	iob_conn *conn;
+	int status, code;
+
+	(void)unused;
+	if (broker.monitor && waitpid(broker.monitor, &status, WNOHANG) != 0) {
+		broker.monitor = 0;
+		return true;
+	}
+	code = iob_connect(broker.socket, &conn);
+	if (code == IOB_OK)
+		iob_conn_close(conn);
+	return code != IOB_E_CONNECT;
+}
+
+void broker_start(const struct broker_options *o)
+{
+	int log;
+
+	ck_assert_msg(broker.monitor == 0 || broker.parent != getpid(), "there is a broker");
+	memset(&broker, 0, sizeof(broker));
+	broker.parent = getpid();
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	make_files(o);
+	log = start_logger();
+	broker.monitor = fork();
+	ck_assert_int_ge(broker.monitor, 0);
+	if (broker.monitor == 0)
+		run_monitor(log);
+	close(log);
+	if (!wait_until(serves, NULL) || broker.monitor == 0)
+		ck_abort_msg("the broker did not start; see %s", broker.log);
+	baseline_take();
+}
+
+/* ---- end ---- */
+
+static bool all_gone(void *unused)
+{
+	(void)unused;
+	return broker_processes(NULL, 0) == 0;
+}
+
+/* What the processes of the broker have no business to write, whatever clients do. */
+static void check_log(void)
+{
+	static const char *const alarms[] = {
+		"Sanitizer",
+		"runtime error:",
+		"broke the private protocol",
+		"what does not exist",
+		"answered what was not asked",
+		"it does not answer",
+		"does not read its channel",
+		"makes no sense",
+		"cannot lock up",
+	};
+
+	for (size_t i = 0; i < COUNT(alarms); i++)
+		ck_assert_msg(!broker_log_has(alarms[i]), "\"%s\" in %s", alarms[i], broker.log);
+}
+
+void broker_ends(void)
+{
+	kill(broker.monitor, SIGTERM);
+	if (!wait_until(all_gone, NULL))
+		ck_abort_msg("%zu processes of the broker do not end", broker_processes(NULL, 0));
+	check_log();
+}
+
+static bool monitor_is_gone(void *unused)
+{
+	(void)unused;
+	return !process_lives(broker.monitor);
+}
+
+void broker_monitor_dies(void)
+{
+	kill(broker.monitor, SIGKILL);
+	ck_assert(wait_until(monitor_is_gone, NULL));
+}
+
+/* Also after a test that failed half-way. */
+void broker_stop(void)
+{
+	pid_t pids[256];
+	size_t n = broker_processes(pids, COUNT(pids));
+
+	if (broker.parent != getpid())
+		return;
+	for (size_t i = 0; i < n && i < COUNT(pids); i++)
+		kill(pids[i], SIGKILL);
+	wait_until(all_gone, NULL);
+	while (waitpid(-1, NULL, 0) > 0) /* the logger too: it has nothing to wait for now */
+		;
+	remove_files();
+	broker.monitor = 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.h - between the files of the harness. */
+#ifndef TESTS_HARNESS_INTERNAL_H
+#define TESTS_HARNESS_INTERNAL_H
+
+#include <limits.h>
+
+#include "tests/harness/harness.h"
+
+/* The broker that is running; of the process that started it and those forked from there. */
+struct broker {
+	pid_t parent; /* who started it, and adopts what it leaves behind */
+	pid_t monitor; /* 0: none */
+	pid_t logger;
+	char directory[64];
+	char socket[96];
+	char log[PATH_MAX];
+};
+extern struct broker broker;
+
+/* ---- users.c ---- */
+/* Once, before all others; and before each test. */
+void users_init(void);
+void users_prepare(void);
+void users_end(void);
+bool is_user(pid_t pid);
+
+/* ---- config.c ---- */
+void config_write(const char *path, const struct broker_options *o);
+
+/* ---- process.c ---- */
+/* Poll a condition, for about ten seconds on a healthy machine. */
+bool wait_until(bool (*condition)(void *), void *argument);
+void sleep_ms(unsigned ms);
+
+#endif

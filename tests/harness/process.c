@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.c - which processes the broker has, and what they hold, as /proc tells.
+ *
+ * Whatever the broker starts is a descendant of the monitor, or, once its parent has ended, a child
+ * of the process that started the broker: that one is a child subreaper. Names are not looked at:
+ * under valgrind they are all the same.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/harness/internal.h"
+
+#define MAX_PROCESSES 2048
+
+/* ---- waiting ---- */
+
+unsigned patience(void)
+{
+	const char *factor = getenv("CK_TIMEOUT_MULTIPLIER");
+	int n = factor ? atoi(factor) : 1;
+
+	return (unsigned)(n > 0 ? n : 1) * (backend_is_real() ? 3 : 1);
+}
+
+void sleep_ms(unsigned ms)
+{
+	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+bool wait_until(bool (*condition)(void *), void *argument)
+{
+	struct timespec begin, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		if (condition(argument))
+			return true;
+		sleep_ms(backend_is_real() ? 20 : 5);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - begin.tv_sec < (time_t)(10 * patience()));
+	return condition(argument);
+}
+
+/* ---- /proc ---- */
+
+static pid_t parent_of(pid_t pid, char *state)
+{
+	char path[64], line[512];
+	const char *after;
+	int ppid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	fclose(f);
+	after = strrchr(line, ')'); /* the name may contain anything */
+	if (!after || sscanf(after + 1, " %c %d", state, &ppid) != 2)
+		return -1;
+	return ppid;
+}
+
+bool process_lives(pid_t pid)
+{
+	char state = '?';
+
+	return parent_of(pid, &state) >= 0 && state != 'Z' && state != 'X';
+}
+
+int process_fds(pid_t pid)
+{
+	char path[64];
+	struct dirent *entry;
+	int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	if (!dir)
+		return -1;
+	while ((entry = readdir(dir)) != NULL)
+		n += entry->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+long process_kb(pid_t pid, const char *field)
+{
+	char path[64], line[256];
+	long kb = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, field, strlen(field)) == 0)
+			kb = atol(line + strlen(field));
+	fclose(f);
+	return kb;
+}
+
+/* ---- the broker's ---- */
+
+struct table {
+	size_t count;
+	struct {
+		pid_t pid, parent;
+	} entry[MAX_PROCESSES];
+};
+
+static void table_read(struct table *t)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+
+	ck_assert_ptr_nonnull(dir);
+	t->count = 0;
+	while ((e = readdir(dir)) != NULL && t->count < MAX_PROCESSES) {
+		pid_t pid = atoi(e->d_name), parent;
+		char state = 'X';
+
+		if (pid <= 0)
+			continue;
+		parent = parent_of(pid, &state);
+		if (parent < 0 || state == 'Z' || state == 'X')
+			continue;
+		t->entry[t->count].pid = pid;
+		t->entry[t->count++].parent = parent;
+	}
+	closedir(dir);
+}
+
+static pid_t table_parent(const struct table *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->entry[i].pid == pid)
+			return t->entry[i].parent;
+	return 0;
+}
+
+/* Children of the broker's parent that are not the broker's: the logger, the test, its users. */
+static bool is_ours(pid_t pid)
+{
+	return pid == broker.logger || pid == getpid() || is_user(pid);
+}
+
+static bool is_brokers(const struct table *t, pid_t pid)
+{
+	while (pid > 1) {
+		pid_t parent = table_parent(t, pid);
+
+		if (pid == broker.monitor)
+			return true;
+		if (parent == broker.parent)
+			return !is_ours(pid);
+		pid = parent;
+	}
+	return false;
+}
+
+size_t broker_processes(pid_t *pids, size_t room)
+{
+	static struct table t;
+	size_t n = 0;
+
+	table_read(&t);
+	for (size_t i = 0; i < t.count; i++) {
+		if (!is_brokers(&t, t.entry[i].pid))
+			continue;
+		if (n < room)
+			pids[n] = t.entry[i].pid;
+		n++;
+	}
+	return n;
+}
+
+size_t broker_sessions(pid_t *pids, size_t room)
+{
+	pid_t all[256];
+	size_t count = broker_processes(all, COUNT(all)), n = 0;
+
+	for (size_t i = 0; i < count && i < COUNT(all); i++) {
+		char state;
+
+		if (parent_of(all[i], &state) != broker.monitor)
+			continue;
+		if (n < room)
+			pids[n] = all[i];
+		n++;
+	}
+	return n;
+}
+
+static bool has_sessions(void *count)
+{
+	return broker_sessions(NULL, 0) == *(size_t *)count;
+}
+
+void broker_sessions_wait(size_t count)
+{
+	if (!wait_until(has_sessions, &count))
+		ck_abort_msg("%zu sessions instead of %zu", broker_sessions(NULL, 0), count);
+}
+
+pid_t broker_session_new(void)
+{
+	static pid_t known[256];
+	static size_t known_count;
+	pid_t now[256], found = 0;
+	size_t count = broker_sessions(now, COUNT(now));
+
+	for (size_t i = 0; i < count && i < COUNT(now); i++) {
+		bool is_known = false;
+
+		for (size_t k = 0; k < known_count; k++)
+			is_known |= known[k] == now[i];
+		if (is_known)
+			continue;
+		ck_assert_msg(found == 0, "more than one new session");
+		found = now[i];
+	}
+	ck_assert_msg(found != 0, "no new session");
+	ck_assert_uint_lt(known_count, COUNT(known));
+	known[known_count++] = found;
+	return found;
+}
