@@ -45,7 +45,7 @@ sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c c
 	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)
 library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c error.c events.c \
 	list.c mapping.c passing.c region.c transport.c)
-ctl     := $(addprefix client/,iommuctl.c)
+ctl     := $(addprefix client/iommuctl,.c -json.c -maps.c -table.c)
 
 # libbsd is also where every program has its lists and trees from: headers only.
 monitor_libs := libevent_core libcap libbsd inih
@@ -77,7 +77,8 @@ autozero  := -ftrivial-auto-var-init=zero
 hardening += $(or $(call try,$(autozero)),$(call try,$(autozero) \
 	-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang))
 else
-hardening += -fno-omit-frame-pointer -DIOB_INSTRUMENTED=1
+hardening += -fno-omit-frame-pointer -DIOB_INSTRUMENTED=1 \
+	$(if $(filter valgrind,$(INSTRUMENT)),-DIOB_VALGRIND=1)
 endif
 
 ifeq ($(SAN),)
@@ -99,7 +100,8 @@ all_ldflags := -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(sanitize) $(LDFL
 say     = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 link    = $(call say,LD,$@)mkdir -p $(@D); \
-	$(CC) -pie $(all_cflags) $(all_ldflags) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(call pkgs,$(1),--libs)
+	$(CC) -pie $(all_cflags) $(all_ldflags) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+		$(call pkgs,$(1),--libs)
 
 all: $(programs) $(libraries) $(headers)
 
@@ -147,6 +149,10 @@ $(programs) $(libraries): Makefile
 # backend. tests/harness: what those two share.
 
 unit_sources := $(wildcard tests/unit/*.c)
+# These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits.
+ifeq ($(INSTRUMENT),valgrind)
+unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c,$(unit_sources))
+endif
 harness      := $(wildcard tests/harness/*.c)
 suites       := $(foreach s,unit conformance hostile,$(if $(wildcard tests/$s/*.c),$(BUILD)/tests/$s))
 

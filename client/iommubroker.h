@@ -195,7 +195,7 @@ int iob_unmap(iob_domain *domain, uint64_t iova, uint64_t length);
 /*
  * Many at once, in one message: 1 to IOB_MAX_BATCH operations, more is IOB_E_ARGUMENT. They are
  * executed in order; one that fails does not stop those behind it. results has count elements and
- * is always filled, one for each operation; *done, if not NULL, is the number that took effect.
+ * is always filled (but for IOB_E_ARGUMENT); *done, if not NULL, is the number that took effect.
  * Returns IOB_OK when all of them did, else the code of the first that failed. When the message as
  * a whole failed, every result carries that code. After IOB_E_CLOSED or IOB_E_PROTOCOL it is not
  * known which took effect. Nothing is allocated.
@@ -229,7 +229,7 @@ int iob_domain_bind(iob_domain *domain, int device_fd);
 /*
  * Make a further handle of the same domain with at most the rights and the window of this one. *out
  * or *fd is the caller's. *grant_id, if not NULL, is for iob_domain_revoke(). A grant ends when its
- * last copy is closed, when it is revoked, or with the domain. Needs IOB_RIGHT_GRANT. IOB_E_RIGHTS
+ * last copy is closed, when it is revoked, or with the handle it was made through. Needs IOB_RIGHT_GRANT. IOB_E_RIGHTS
  * (rights beyond one's own), IOB_E_IOVA_WINDOW, IOB_E_LIMIT.
  */
 int iob_domain_grant(iob_domain *domain, const struct iob_grant_req *req, iob_domain **out,

@@ -57,35 +57,40 @@ int client_list_page(struct handle *h, uint16_t op, const void *req, size_t req_
 	return page_take(h, body, c.rep_bytes, out, record_bytes, capacity, page);
 }
 
+/* Read on at the end of *all, which grows by a page; the caller frees it, whatever happens. */
+static int list_more(struct handle *h, uint16_t op, size_t record_bytes, char **all, size_t total,
+		     struct list_page *page)
+{
+	const struct iob_list_req req = { .cursor = page->next };
+	char *larger = realloc(*all, (total + IOB_MAX_DEVICE_LIST) * record_bytes);
+
+	if (!larger)
+		return client_error_system(IOB_STEP_NONE, "out of memory");
+	*all = larger;
+	if (total >= LIST_MAX_RECORDS)
+		return client_break(h, "the broker's list does not end");
+	return client_list_page(h, op, &req, sizeof(req), larger + total * record_bytes,
+				record_bytes, IOB_MAX_DEVICE_LIST, page);
+}
+
 int client_list_all(struct handle *h, uint16_t op, size_t record_bytes, void **list, size_t *count)
 {
-	cleanup_free char *all = NULL;
-	struct iob_list_req req = { 0 };
+	struct list_page page = { 0 };
+	char *all = NULL;
 	size_t total = 0;
+	int code;
 
 	do {
-		struct list_page page;
-		char *larger;
-		int code;
-
-		if (total >= LIST_MAX_RECORDS)
-			return client_break(h, "the broker's list does not end");
-		larger = realloc(all, (total + IOB_MAX_DEVICE_LIST) * record_bytes);
-		if (!larger)
-			return client_error_system(IOB_STEP_NONE, "out of memory");
-		all = larger;
-		code = client_list_page(h, op, &req, sizeof(req), all + total * record_bytes,
-					record_bytes, IOB_MAX_DEVICE_LIST, &page);
-		if (code != IOB_OK)
-			return code;
-		total += page.count;
-		req.cursor = page.next;
-	} while (req.cursor != 0);
-	*count = total;
-	*list = NULL;
-	if (total > 0) {
-		*list = all;
+		code = list_more(h, op, record_bytes, &all, total, &page);
+		total += code == IOB_OK ? page.count : 0;
+	} while (code == IOB_OK && page.next != 0);
+	if (code != IOB_OK || total == 0) {
+		free(all);
 		all = NULL;
 	}
-	return IOB_OK;
+	if (code == IOB_OK) {
+		*count = total;
+		*list = all;
+	}
+	return code;
 }

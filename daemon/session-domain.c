@@ -133,8 +133,16 @@ static void domain_grant(struct handle *h, const struct request *q)
 		p->grant = req;
 }
 
-/* A grant may be revoked through any handle of the domain whose window holds the grant's and that
- * may grant. What it mapped goes; others do not notice. */
+static bool made_through(const struct handle *grant, const struct handle *h)
+{
+	for (const struct handle *g = grant->giver; g; g = g->giver)
+		if (g == h)
+			return true;
+	return false;
+}
+
+/* What was granted through this handle, directly or not, it may revoke. What the grant mapped
+ * goes, and what was granted through it; others do not notice. */
 static void domain_revoke(struct handle *h, const struct request *q)
 {
 	struct iob_revoke_req req;
@@ -143,11 +151,9 @@ static void domain_revoke(struct handle *h, const struct request *q)
 	operation_take(q->body, q->bytes, &req, sizeof(req), 0);
 	struct handle *g = handle_by_id(h->session, req.grant_id, IOB_KIND_DOMAIN);
 
-	if (!g || g->domain != h->domain || g->root || g == h ||
-	    g->window_first < h->window_first || g->window_last > h->window_last) {
+	if (!g || !made_through(g, h)) {
 		fault_set(&why, IOB_E_GONE, IOB_STEP_HANDLE, 0,
-			  "grant %u: none of this domain that this handle may revoke",
-			  req.grant_id);
+			  "grant %u: none that was made through this handle", req.grant_id);
 		reply_fault(h, q->op, q->tag, &why);
 		return;
 	}
@@ -215,6 +221,7 @@ static void domain_granted(struct pending *p, struct priv_message *msg, struct f
 		return;
 	}
 	g->domain = h->domain;
+	g->giver = h;
 	g->rights = p->grant.rights;
 	g->flags = p->grant.flags | h->flags;
 	g->window_first = p->grant.window_first;

@@ -122,6 +122,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
+	memset(h->session->in, 0, sizeof(struct iob_hdr)); /* of the message before */
 	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds);
 	if (n == -EAGAIN)
 		return;
@@ -219,15 +220,31 @@ static void close_domain(struct handle *root)
 	domain_free(d);
 }
 
+/* Each call may free several handles, so the search starts over. */
+static void close_grants_of(struct handle *giver)
+{
+	struct handle *h;
+
+	do {
+		LIST_FOREACH(h, &giver->session->handles, link)
+			if (h->giver == giver)
+				break;
+		if (h)
+			handle_close(h);
+	} while (h);
+}
+
 void handle_close(struct handle *h)
 {
 	struct session *s = h->session;
 	uint32_t id = h->id;
 
-	if (h->root)
+	if (h->root) {
 		close_domain(h);
-	else
+	} else {
+		close_grants_of(h);
 		handle_free(h);
+	}
 	if (id != 0)
 		channel_closed(s, id);
 	if (s->handle_count == 0)

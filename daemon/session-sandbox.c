@@ -92,16 +92,26 @@ static int standard_fds_verify(struct fault *why)
 		       REFUSE(why, ENOTSOCK, "descriptor %d is not the channel", CHANNEL_FD);
 }
 
+/* Valgrind keeps descriptors of its own, above the limit that it shows to the program. */
+static bool belongs_to_instrument(int fd)
+{
+#ifdef IOB_INSTRUMENTED
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd >= limit.rlim_cur;
+#else
+	(void)fd;
+	return false;
+#endif
+}
+
 static int listed_fd_verify(const struct sandbox *s, DIR *list, const char *name, struct fault *why)
 {
 	char target[128] = "";
 	int fd = atoi(name);
 
 	if (name[0] == '.' || fd <= CHANNEL_FD || fd == dirfd(list) ||
-	    fd == s->params->empty_dir_fd)
-		return 0;
-	/* valgrind lists its own descriptors and denies that they exist */
-	if (fcntl(fd, F_GETFD) < 0)
+	    fd == s->params->empty_dir_fd || belongs_to_instrument(fd))
 		return 0;
 	if (readlinkat(dirfd(list), name, target, sizeof(target) - 1) < 0)
 		return REFUSE(why, errno, "cannot tell what descriptor %d is", fd);
@@ -153,18 +163,38 @@ static const struct limit {
 };
 
 /* FSIZE 0 keeps a session from writing into a client's memfd by pwrite(); VFIO does not look at it.
- * A log that is a regular file would be dead too, by SIGXFSZ at the first line. */
+ * A log that is a regular file would be dead too, by SIGXFSZ at the first line; so would valgrind's. */
 static bool limit_applies(const struct limit *l)
 {
+#ifdef IOB_INSTRUMENTED
+	return l->resource != RLIMIT_FSIZE;
+#else
 	struct stat st;
 
 	return l->resource != RLIMIT_FSIZE || fstat(STDERR_FILENO, &st) < 0 || !S_ISREG(st.st_mode);
+#endif
+}
+
+static struct rlimit limit_wanted(__rlimit_resource_t resource, rlim_t value)
+{
+	struct rlimit limit = { .rlim_cur = value, .rlim_max = value };
+
+#ifdef IOB_INSTRUMENTED
+	struct rlimit now;
+
+	/* valgrind has descriptors above, and does not let go of the hard limit */
+	if (resource == RLIMIT_NOFILE && getrlimit(resource, &now) == 0 && now.rlim_max >= value)
+		limit.rlim_max = now.rlim_max;
+#else
+	(void)resource;
+#endif
+	return limit;
 }
 
 static int limit_set(__rlimit_resource_t resource, const char *name, rlim_t value,
 		     struct fault *why)
 {
-	const struct rlimit limit = { .rlim_cur = value, .rlim_max = value };
+	const struct rlimit limit = limit_wanted(resource, value);
 
 	return setrlimit(resource, &limit) < 0 ?
 		       REFUSE(why, errno, "limit %s cannot be set to %llu", name,
@@ -175,11 +205,12 @@ static int limit_set(__rlimit_resource_t resource, const char *name, rlim_t valu
 static int limit_verify(__rlimit_resource_t resource, const char *name, rlim_t value,
 			struct fault *why)
 {
+	const struct rlimit want = limit_wanted(resource, value);
 	struct rlimit limit;
 
 	if (getrlimit(resource, &limit) < 0)
 		return REFUSE(why, errno, "limit %s cannot be read", name);
-	return limit.rlim_cur == value && limit.rlim_max == value ?
+	return limit.rlim_cur == want.rlim_cur && limit.rlim_max == want.rlim_max ?
 		       0 :
 		       REFUSE(why, 0, "limit %s is not %llu", name, (unsigned long long)value);
 }

@@ -99,6 +99,7 @@ struct handle {
 
 	struct domain *domain; /* kind DOMAIN */
 	bool root;	       /* the first handle: its end is the domain's end */
+	struct handle *giver;  /* of a grant: the handle it was made through; ends no later */
 	uint32_t rights;
 	uint32_t flags; /* IOB_GRANT_* */
 	uint64_t window_first;
@@ -155,7 +156,8 @@ struct request {
 struct handle *handle_new(struct session *s, int fd, uint32_t id, uint32_t kind);
 /* Stop serving and free it, with the memory and mappings made through it. Tells nobody. */
 void handle_free(struct handle *h);
-/* The client sees EOF, the monitor is told. The domain of a root handle goes with it. */
+/* The client sees EOF, the monitor is told. What was granted through the handle goes with it, and
+ * with a root handle the domain. */
 void handle_close(struct handle *h);
 void handle_event(struct handle *h, uint16_t op, uint32_t domain_id, uint32_t reason);
 struct handle *handle_by_id(struct session *s, uint32_t id, uint32_t kind);

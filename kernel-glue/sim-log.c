@@ -15,27 +15,27 @@
 
 #define LINES_PER_SECOND 200u
 
-static int log_fd = STDERR_FILENO;
-
 int sim_log_open(void)
 {
 	const char *path = getenv(SIM_LOG_ENVIRONMENT);
-	int fd;
+	int fd, error = 0;
 
 	if (!path || !*path)
 		return 0;
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 	if (fd < 0)
 		return -errno;
-	log_fd = fd;
-	return 0;
+	if (dup2(fd, STDERR_FILENO) < 0)
+		error = -errno;
+	close(fd);
+	return error;
 }
 
 static bool may_write(void)
 {
 	static time_t second;
 	static unsigned int lines;
-	struct pollfd p = { .fd = log_fd, .events = POLLOUT };
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -51,7 +51,7 @@ void sim_log_fault(const char *device, bool write_access, uint64_t iova)
 {
 	if (!may_write())
 		return;
-	dprintf(log_fd,
+	dprintf(STDERR_FILENO,
 		"DMAR: [DMA %s NO_PASID] Request device [%s] fault addr 0x%llx "
 		"[fault reason 0x%02x] PTE %s access is not set\n",
 		write_access ? "Write" : "Read", device,

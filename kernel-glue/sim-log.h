@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SIM_LOG_ENVIRONMENT "IOB_SIM_LOG" /* a file to append to, instead of stderr */
+#define SIM_LOG_ENVIRONMENT "IOB_SIM_LOG" /* a file to append to: it becomes stderr */
 
 /* Before privileges are dropped. */
 int sim_log_open(void);

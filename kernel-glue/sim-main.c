@@ -105,19 +105,26 @@ static int drop_privileges(void)
 	return geteuid() == 0 ? -EPERM : 0;
 }
 
-/* Out of the starter's session: what ends it from a terminal is not meant for us. */
-static void detach_from_starter(void)
+/* Out of the starter's session: what ends it from a terminal is not meant for us. And off its
+ * standard input and output: who waits for their end must not wait for us. */
+static int detach_from_starter(void)
 {
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
 	setsid();
 	signal(SIGPIPE, SIG_IGN);
-	if (chdir("/"))
-		abort();
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		return -errno;
+	close(null);
+	return chdir("/") ? -errno : 0;
 }
 
 static int prepare(struct sim_world *w, uint32_t devices)
 {
-	int error = sim_log_open();
+	int error = detach_from_starter();
 
+	if (!error)
+		error = sim_log_open();
 	if (!error)
 		error = set_limits();
 	if (!error)
@@ -136,10 +143,8 @@ static int prepare(struct sim_world *w, uint32_t devices)
 static int serve(uint32_t devices, int ready_fd)
 {
 	struct sim_world world;
-	int error;
+	int error = prepare(&world, devices);
 
-	detach_from_starter();
-	error = prepare(&world, devices);
 	if (error)
 		return complain("cannot start", error);
 	if (write(ready_fd, "", 1) != 1)

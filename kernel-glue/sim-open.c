@@ -151,7 +151,7 @@ static int check_control(int fd)
 
 static int start_process(const struct glue_options *o, int ends[2])
 {
-	pid_t child;
+	pid_t child = -1;
 	int error = spawn(o, ends[1], &child);
 
 	close(ends[1]);
@@ -231,7 +231,7 @@ static void describe(struct glue_device *d, const struct sim_inventory_rep *r)
 
 static int read_inventory(struct glue_device **list, size_t *count)
 {
-	struct sim_inventory_rep r;
+	struct sim_inventory_rep r = { 0 };
 	struct glue_device *devices;
 	int error = ask_inventory(0, &r);
 	const uint32_t n = error ? 0 : r.count;
@@ -269,7 +269,7 @@ static int sim_inventory(struct glue_device **list, size_t *count, struct fault 
 
 static int sim_context_open(int *context_fd, uint32_t *token, struct fault *why)
 {
-	struct sim_context_rep r;
+	struct sim_context_rep r = { 0 };
 	const struct sim_call c = { .fd = control_fd,
 				    .op = SIM_OP_CONTEXT_OPEN,
 				    .reply = &r,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message.h - the one sendmsg and the one recvmsg of daemon and library.
+ * message.h - the one sendmsg, and the daemon's one recvmsg. (The library receives into scattered
+ * buffers, and blocks: client/transport.c.)
  *
  * A descriptor received is born close-on-exec and owned by the caller, also when the message is
  * refused: an fd list always says what must be closed.

@@ -9,5 +9,10 @@ Suite *connection_suite(void);
 Suite *domain_suite(void);
 Suite *memory_suite(void);
 Suite *mapping_suite(void);
+Suite *handles_suite(void);
+Suite *bind_suite(void);
+Suite *dma_suite(void);
+Suite *grant_suite(void);
+Suite *device_suite(void);
 
 #endif

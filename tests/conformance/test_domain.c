@@ -17,8 +17,9 @@ static void make_with_defaults(void)
 
 	conn = connected();
 	ok(iob_domain_create(conn, 0, 0, &domain, &rep));
-	ck_assert_uint_eq(rep.max_bytes, 1024 * MIB);
-	ck_assert_uint_eq(rep.max_mappings, 65536);
+	/* half of what is left, so that there is something for the next one */
+	ck_assert_uint_eq(rep.max_bytes, 512 * MIB);
+	ck_assert_uint_eq(rep.max_mappings, 32768);
 	ck_assert_uint_ne(rep.domain_id, 0);
 	ok(iob_domain_info(domain, &info, ranges, IOB_MAX_RANGES));
 	ck_assert_uint_eq(info.domain_id, rep.domain_id);
@@ -141,13 +142,14 @@ static void quota_of_bytes(void)
 	conn = connected();
 	refused(iob_domain_create(conn, MIB + 1, 1, &domain, NULL), IOB_E_QUOTA);
 	refused(iob_domain_create(conn, MIB, 101, &domain, NULL), IOB_E_QUOTA);
-	ok(iob_domain_create(conn, MIB - PAGE, 60, &domain, &rep));
-	refused(iob_domain_create(conn, 2 * PAGE, 10, &second, NULL), IOB_E_QUOTA);
+	ok(iob_domain_create(conn, MIB - 4 * PAGE, 60, &domain, &rep));
+	refused(iob_domain_create(conn, 5 * PAGE, 10, &second, NULL), IOB_E_QUOTA);
 	refused(iob_domain_create(conn, PAGE, 41, &second, NULL), IOB_E_QUOTA);
-	/* what is left of one quota counts over all connections of the user */
+	/* one quota for all connections of the user */
+	refused(iob_domain_create(connected(), 5 * PAGE, 10, &second, NULL), IOB_E_QUOTA);
 	ok(iob_domain_create(connected(), 0, 0, &second, &rep));
-	ck_assert_uint_eq(rep.max_bytes, PAGE);
-	ck_assert_uint_eq(rep.max_mappings, 40);
+	ck_assert_uint_eq(rep.max_bytes, 2 * PAGE);
+	ck_assert_uint_eq(rep.max_mappings, 20);
 	iob_domain_close(second);
 	iob_domain_close(domain);
 }

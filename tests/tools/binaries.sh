@@ -52,4 +52,9 @@ for program in bin/iommu-brokerd bin/iommuctl libexec/iommu-broker-session \
 		complain "$program: executable stack"
 done
 
+# A source in no list of the Makefile is dead.
+while IFS= read -r -d '' source; do
+	[ -e "$build/obj/${source%.c}.o" ] || complain "$source: belongs to no program"
+done < <(find proto daemon kernel-glue client -name '*.c' -print0 | sort -z)
+
 exit "$bad"

@@ -35,7 +35,7 @@ if [ "${INSTRUMENT:-}" = valgrind ]; then
 	mkdir -p "$logs/valgrind" && chmod 1777 "$logs/valgrind"
 	# shellcheck disable=SC2054 # the comma is valgrind's
 	wrap=(valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite
-		--errors-for-leak-kinds=definite --track-fds=no --error-exitcode=99
+		--errors-for-leak-kinds=definite --vgdb=no --error-exitcode=99
 		--error-markers=begin-error,end-error --num-callers=20)
 fi
 

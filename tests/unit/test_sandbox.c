@@ -17,7 +17,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -241,6 +242,19 @@ static void expect_signal(const struct outcome *o, int sig, const char *what)
 		      o->text);
 }
 
+/* Valgrind does not know seccomp(2) nor Landlock, and answers some calls itself. Under it only the
+ * work of a session is tried. In any other run a missing seccomp is for the tests to find. */
+static bool under_valgrind(void)
+{
+#ifdef IOB_INSTRUMENTED
+	const uint32_t action = SECCOMP_RET_KILL_PROCESS;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) != 0;
+#else
+	return false;
+#endif
+}
+
 /* Without CAP_SYS_ADMIN, as in an ordinary container, there is no empty network to start from. */
 static bool can_play(enum mode mode)
 {
@@ -248,7 +262,7 @@ static bool can_play(enum mode mode)
 	int status;
 
 	if (mode != ROOT)
-		return true;
+		return mode == USER || !under_valgrind();
 	if (!is_root())
 		return false;
 	pid = fork();
@@ -274,7 +288,7 @@ static const struct forbidden {
 	{ "openat2", 437, { AT_FDCWD, (long)"/" }, false },
 	{ "open_by_handle_at", SYS_open_by_handle_at, { 0 }, false },
 	{ "memfd_create", SYS_memfd_create, { (long)"x" }, false },
-	{ "unlinkat", SYS_unlinkat, { AT_FDCWD, (long)"x" }, OF_INSTRUMENTS },
+	{ "unlinkat", SYS_unlinkat, { AT_FDCWD, (long)"x" }, false },
 	{ "mkdirat", SYS_mkdirat, { AT_FDCWD, (long)"x", 0700 }, false },
 	{ "renameat2", SYS_renameat2, { AT_FDCWD, (long)"x", AT_FDCWD, (long)"y" }, false },
 	{ "linkat", SYS_linkat, { AT_FDCWD, (long)"x", AT_FDCWD, (long)"y" }, false },
@@ -286,7 +300,7 @@ static const struct forbidden {
 	{ "fallocate", SYS_fallocate, { CHANNEL, 0, 0, 1 }, false },
 	{ "newfstatat of a path", SYS_newfstatat, { AT_FDCWD, (long)"/", 0, 0 }, false },
 	{ "statx", SYS_statx, { AT_FDCWD, (long)"/" }, false },
-	{ "getdents64", SYS_getdents64, { 0 }, OF_INSTRUMENTS },
+	{ "getdents64", SYS_getdents64, { 0 }, false },
 	{ "chdir", SYS_chdir, { (long)"/" }, false },
 	{ "fchdir", SYS_fchdir, { 0 }, false },
 	{ "chroot", SYS_chroot, { (long)"/" }, false },
@@ -328,8 +342,8 @@ static const struct forbidden {
 	{ "keyctl", SYS_keyctl, { 0 }, false },
 	{ "add_key", SYS_add_key, { 0 }, false },
 	/* other processes */
-	{ "clone", SYS_clone, { SIGCHLD }, OF_INSTRUMENTS },
-	{ "clone3", 435, { 0, 0 }, OF_INSTRUMENTS },
+	{ "clone", SYS_clone, { SIGCHLD }, false },
+	{ "clone3", 435, { 0, 0 }, false },
 	{ "execve", SYS_execve, { (long)"/bin/true" }, false },
 	{ "execveat", SYS_execveat, { 0, (long)"", 0, 0, AT_EMPTY_PATH }, false },
 	{ "kill of all", SYS_kill, { -1, 0 }, false },
@@ -349,7 +363,7 @@ static const struct forbidden {
 	{ "setpriority", SYS_setpriority, { 0 }, false },
 	{ "sched_setscheduler", SYS_sched_setscheduler, { 0 }, false },
 #ifdef SYS_fork
-	{ "fork", SYS_fork, { 0 }, OF_INSTRUMENTS },
+	{ "fork", SYS_fork, { 0 }, false },
 	{ "vfork", SYS_vfork, { 0 }, false },
 #endif
 	/* undoing the sandbox */
@@ -362,7 +376,7 @@ static const struct forbidden {
 	{ "prctl dumpable", SYS_prctl, { PR_SET_DUMPABLE, 1 }, false },
 	{ "prctl mm", SYS_prctl, { PR_SET_MM, 0 }, false },
 	{ "seccomp", SYS_seccomp, { 0 }, false },
-	{ "prlimit64", SYS_prlimit64, { 0, RLIMIT_FSIZE, 0, 0 }, OF_INSTRUMENTS },
+	{ "prlimit64", SYS_prlimit64, { 0, RLIMIT_FSIZE, 0, 0 }, false },
 	{ "unshare", SYS_unshare, { CLONE_NEWUSER }, false },
 	{ "setns", SYS_setns, { 0, 0 }, false },
 	{ "landlock_restrict_self", SYS_landlock_restrict, { 0 }, false },
@@ -373,7 +387,7 @@ static const struct forbidden {
 	  SYS_mmap,
 	  { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1 },
 	  OF_INSTRUMENTS },
-	{ "mprotect, executable", SYS_mprotect, { 0, 4096, PROT_EXEC }, OF_INSTRUMENTS },
+	{ "mprotect, executable", SYS_mprotect, { 0, 4096, PROT_EXEC }, false },
 	{ "pkey_mprotect", SYS_pkey_mprotect, { 0, 4096, PROT_EXEC, -1 }, false },
 	{ "remap_file_pages", SYS_remap_file_pages, { 0 }, false },
 	{ "madvise, removing", SYS_madvise, { 0, 4096, MADV_REMOVE }, false },
@@ -387,10 +401,10 @@ static const struct forbidden {
 	{ "fcntl F_SETLEASE", SYS_fcntl, { CHANNEL, F_SETLEASE, F_WRLCK }, false },
 	{ "fcntl F_ADD_SEALS", SYS_fcntl, { CHANNEL, F_ADD_SEALS, F_SEAL_WRITE }, false },
 	{ "fcntl F_NOTIFY", SYS_fcntl, { CHANNEL, F_NOTIFY, 1 }, false },
-	{ "write to the channel", SYS_write, { CHANNEL, (long)"x", 1 }, OF_INSTRUMENTS },
-	{ "write to standard output", SYS_write, { STDOUT_FILENO, (long)"x", 1 }, OF_INSTRUMENTS },
+	{ "write to the channel", SYS_write, { CHANNEL, (long)"x", 1 }, false },
+	{ "write to standard output", SYS_write, { STDOUT_FILENO, (long)"x", 1 }, false },
 	{ "writev to the channel", SYS_writev, { CHANNEL }, false },
-	{ "read", SYS_read, { CHANNEL, 0, 0 }, OF_INSTRUMENTS },
+	{ "read", SYS_read, { CHANNEL, 0, 0 }, false },
 	{ "tgkill of self by SIGKILL", SYS_tgkill, { 0, 0, SIGKILL }, false },
 	{ "ioctl TIOCSTI", SYS_ioctl, { 2, TIOCSTI }, false },
 	{ "ioctl TIOCLINUX", SYS_ioctl, { 2, 0x541c }, false },
@@ -453,7 +467,7 @@ START_TEST(forbidden_call)
 }
 END_TEST
 
-#if defined(__x86_64__) && !defined(IOB_INSTRUMENTED)
+#ifdef __x86_64__
 /* getpid is 20 for i386: allowed by no table. 39 is getpid of x86-64 and mkdir of i386. */
 static void call_i386(void)
 {
@@ -772,6 +786,7 @@ START_TEST(work_abort)
 }
 END_TEST
 
+#ifndef IOB_INSTRUMENTED /* there may be a log of valgrind's */
 /* FSIZE 0: no byte into the file of a client by write... */
 static void write_memory_inside(void)
 {
@@ -797,6 +812,7 @@ START_TEST(limit_of_file_size)
 	expect_signal(&o, SIGXFSZ, "pwrite");
 }
 END_TEST
+#endif
 
 /* ... but a log that is a file must still be written. */
 static int log_file = -1;
@@ -901,10 +917,12 @@ static void observe_limits(pid_t pid)
 	char text[4096];
 
 	read_proc(pid, "limits", text, sizeof(text));
+#ifndef IOB_INSTRUMENTED
 	expect_line(text, "Max open files            64                   64 ");
+	expect_line(text, "Max file size             0                    0 ");
+#endif
 	expect_line(text, "Max core file size        0                    0 ");
 	expect_line(text, "Max processes             0                    0 ");
-	expect_line(text, "Max file size             0                    0 ");
 	expect_line(text, "Max msgqueue size         0                    0 ");
 	expect_line(text, "Max nice priority         0                    0 ");
 	expect_line(text, "Max realtime priority     0                    0 ");
@@ -967,10 +985,12 @@ END_TEST
 
 /* ---- stages that were not done ---- */
 
-#define ARG(n, operation, value)                      \
-	{                                             \
-		(n), SCMP_CMP_##operation, (value), 0 \
-	}
+/* clang-format off */
+#define ARG(n, operation, value) { (n), SCMP_CMP_##operation, (value), 0 }
+#define ALWAYS			 0, { { 0 } }
+#define FIRST(value)		 1, { ARG(0, EQ, (value)) }
+#define SETTING(resource)	 2, { ARG(1, EQ, (resource)), ARG(2, NE, 0) }
+/* clang-format on */
 
 /* The call returns 0 and nothing has happened: only the verification can notice. */
 static const struct lie {
@@ -980,44 +1000,30 @@ static const struct lie {
 	unsigned count;
 	struct scmp_arg_cmp args[2];
 } lies[] = {
-	{ ROOT, "no new privileges", SCMP_SYS(prctl), 1, { ARG(0, EQ, PR_SET_NO_NEW_PRIVS) } },
-	{ ROOT,
-	  "limits: limit core",
-	  SCMP_SYS(prlimit64),
-	  2,
-	  { ARG(1, EQ, RLIMIT_CORE), ARG(2, NE, 0) } },
-	{ ROOT,
-	  "limits: limit nproc",
-	  SCMP_SYS(prlimit64),
-	  2,
-	  { ARG(1, EQ, RLIMIT_NPROC), ARG(2, NE, 0) } },
-	{ USER,
-	  "limits: limit fsize",
-	  SCMP_SYS(prlimit64),
-	  2,
-	  { ARG(1, EQ, RLIMIT_FSIZE), ARG(2, NE, 0) } },
-	{ USER,
-	  "limits: limit nofile",
-	  SCMP_SYS(prlimit64),
-	  2,
-	  { ARG(1, EQ, RLIMIT_NOFILE), ARG(2, NE, 0) } },
-	{ USER, "network", SCMP_SYS(unshare), 0, { { 0 } } },
-	{ ROOT, "root directory", SCMP_SYS(chroot), 0, { { 0 } } },
-	{ ROOT, "root directory", SCMP_SYS(fchdir), 0, { { 0 } } },
-	{ USER, "root directory", SCMP_SYS(chroot), 0, { { 0 } } },
-	{ ROOT, "Landlock", SYS_landlock_restrict, 0, { { 0 } } },
-	{ USER, "Landlock", SYS_landlock_restrict, 0, { { 0 } } },
-	{ CONFINED, "Landlock", SYS_landlock_restrict, 0, { { 0 } } },
-	{ ROOT, "bounding set", SCMP_SYS(prctl), 1, { ARG(0, EQ, PR_CAPBSET_DROP) } },
-	{ USER, "bounding set", SCMP_SYS(prctl), 1, { ARG(0, EQ, PR_CAPBSET_DROP) } },
-	{ ROOT, "identity", SCMP_SYS(setresuid), 0, { { 0 } } },
-	{ ROOT, "identity", SCMP_SYS(setresgid), 0, { { 0 } } },
-	{ ROOT, "identity: supplementary", SCMP_SYS(setgroups), 0, { { 0 } } },
-	{ USER, "capabilities", SCMP_SYS(capset), 0, { { 0 } } },
+	{ ROOT, "no new privileges", SCMP_SYS(prctl), FIRST(PR_SET_NO_NEW_PRIVS) },
+	{ ROOT, "limits: limit core", SCMP_SYS(prlimit64), SETTING(RLIMIT_CORE) },
+	{ ROOT, "limits: limit nproc", SCMP_SYS(prlimit64), SETTING(RLIMIT_NPROC) },
+#ifndef IOB_INSTRUMENTED /* has no such limit */
+	{ USER, "limits: limit fsize", SCMP_SYS(prlimit64), SETTING(RLIMIT_FSIZE) },
+#endif
+	{ USER, "limits: limit nofile", SCMP_SYS(prlimit64), SETTING(RLIMIT_NOFILE) },
+	{ USER, "network", SCMP_SYS(unshare), ALWAYS },
+	{ ROOT, "root directory", SCMP_SYS(chroot), ALWAYS },
+	{ ROOT, "root directory", SCMP_SYS(fchdir), ALWAYS },
+	{ USER, "root directory", SCMP_SYS(chroot), ALWAYS },
+	{ ROOT, "Landlock", SYS_landlock_restrict, ALWAYS },
+	{ USER, "Landlock", SYS_landlock_restrict, ALWAYS },
+	{ CONFINED, "Landlock", SYS_landlock_restrict, ALWAYS },
+	{ ROOT, "bounding set", SCMP_SYS(prctl), FIRST(PR_CAPBSET_DROP) },
+	{ USER, "bounding set", SCMP_SYS(prctl), FIRST(PR_CAPBSET_DROP) },
+	{ ROOT, "identity", SCMP_SYS(setresuid), ALWAYS },
+	{ ROOT, "identity", SCMP_SYS(setresgid), ALWAYS },
+	{ ROOT, "identity: supplementary", SCMP_SYS(setgroups), ALWAYS },
+	{ USER, "capabilities", SCMP_SYS(capset), ALWAYS },
 	/* a change of identity or user namespace takes dumpable away as well */
-	{ CONFINED, "process attributes", SCMP_SYS(prctl), 1, { ARG(0, EQ, PR_SET_DUMPABLE) } },
-	{ USER, "system call filter", SCMP_SYS(seccomp), 1, { ARG(0, EQ, 1) } },
-	{ CONFINED, "system call filter", SCMP_SYS(seccomp), 1, { ARG(0, EQ, 1) } },
+	{ CONFINED, "process attributes", SCMP_SYS(prctl), FIRST(PR_SET_DUMPABLE) },
+	{ USER, "system call filter", SCMP_SYS(seccomp), FIRST(SECCOMP_SET_MODE_FILTER) },
+	{ CONFINED, "system call filter", SCMP_SYS(seccomp), FIRST(SECCOMP_SET_MODE_FILTER) },
 };
 
 static const struct lie *lie;
@@ -1099,7 +1105,7 @@ static void leak_socket(struct sandbox_params *p)
 /* an anonymous inode, as VFIO's and iommufd's are, but not one of the loop's */
 static void leak_anonymous(struct sandbox_params *p)
 {
-	leak(p, (int)syscall(434 /* pidfd_open */, getpid(), 0));
+	leak(p, inotify_init1(0));
 }
 
 static void leak_memory(struct sandbox_params *p)
@@ -1294,23 +1300,27 @@ Suite *test_sandbox_suite(void)
 	TCase *stages = tcase_create("stages");
 
 	tcase_add_loop_test(calls, forbidden_call, 0, (int)COUNT(forbidden));
-#if defined(__x86_64__) && !defined(IOB_INSTRUMENTED)
-	tcase_add_test(calls, forbidden_architectures);
-#endif
 	tcase_add_test(work, work_loop);
-	tcase_add_test(work, work_rare);
 	tcase_add_test(work, work_heap);
 	tcase_add_test(work, work_exit);
 	tcase_add_test(work, work_abort);
 	tcase_add_test(work, work_handler);
 	tcase_add_test(work, work_log_file);
+#ifdef __x86_64__
+	tcase_add_test(calls, forbidden_architectures);
+#endif
+#ifndef IOB_INSTRUMENTED
 	tcase_add_test(work, limit_of_file_size);
+#endif
 	tcase_add_loop_test(stages, observed_from_outside, 0, (int)COUNT(all_modes));
 	tcase_add_loop_test(stages, stage_not_done, 0, (int)COUNT(lies));
 	tcase_add_loop_test(stages, obstacle, 0, (int)COUNT(obstacles));
 	tcase_add_test(stages, obstacle_network);
-	suite_add_tcase(suite, calls);
 	suite_add_tcase(suite, work);
+	if (under_valgrind())
+		return suite;
+	tcase_add_test(work, work_rare);
+	suite_add_tcase(suite, calls);
 	suite_add_tcase(suite, stages);
 	return suite;
 }

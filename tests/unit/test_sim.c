@@ -739,6 +739,31 @@ START_TEST(sim_is_confined)
 }
 END_TEST
 
+/* Who waits for the end of the starter's output does not wait for the simulator. */
+START_TEST(sim_holds_no_output)
+{
+	const struct glue_options o = options();
+	struct fault why = { 0 };
+	struct pollfd p = { .events = POLLIN };
+	int ends[2], saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0), error;
+
+	open_ops->stop();
+	expect_exit((pid_t)baseline.pid);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	dup2(ends[1], STDOUT_FILENO);
+	error = open_ops->start(&o, &why);
+	dup2(saved, STDOUT_FILENO);
+	ck_assert_int_eq(error, 0);
+	close(saved);
+	close(ends[1]);
+	p.fd = ends[0];
+	ck_assert_int_eq(poll(&p, 1, 2000), 1);
+	ck_assert_int_ne(p.revents & POLLHUP, 0);
+	close(ends[0]);
+	baseline = stats();
+}
+END_TEST
+
 START_TEST(sim_bind_refuses)
 {
 	struct rig a = rig_open(0), b = rig_open(DEVICES - 2);
@@ -1819,7 +1844,7 @@ START_TEST(sim_limits_contexts_and_handles)
 {
 	struct fault why = { 0 };
 	uint32_t token, count = 0;
-	int fds[1100];
+	int fds[1101];
 
 	while (count < 300 && open_ops->context_open(&fds[count], &token, &why) == 0)
 		count++;
@@ -1926,6 +1951,7 @@ static TCase *opening_case(void)
 	tcase_add_test(t, sim_lists_devices);
 	tcase_add_test(t, sim_probe_says_why);
 	tcase_add_test(t, sim_is_confined);
+	tcase_add_test(t, sim_holds_no_output);
 	tcase_add_test(t, sim_bind_refuses);
 	tcase_add_test(t, sim_attach_refuses);
 	tcase_add_test(t, sim_last_close_resets);
