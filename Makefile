@@ -35,7 +35,8 @@ glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iom
 glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
 
 monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c \
-	$(addprefix daemon/monitor-,bind.c close.c config.c device.c domain.c ledger.c listen.c \
+	$(addprefix daemon/monitor-,bind.c close.c config.c config-devices.c config-lines.c \
+	config-sections.c config-users.c config-values.c device.c domain.c ledger.c listen.c \
 	main.c policy.c privileges.c reaper.c requests.c session.c spawn.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
 	daemon/interval-map.c \

@@ -110,7 +110,7 @@ int iob_device_list(iob_conn *conn, struct iob_device_rec **list, size_t *count)
 int iob_domain_list(iob_conn *conn, struct iob_domain_rec **list, size_t *count);
 
 /*
- * Make an empty domain. max_bytes and max_mappings are the budgets asked for, 0 for all that is
+ * Make an empty domain. max_bytes and max_mappings are the budgets asked for, 0 for half of what is
  * left of this user's quota: who wants several domains says how much for each. *out, the caller's,
  * is its first handle with all rights: the domain lives until the last copy of this handle is
  * closed, grants do not keep it. *rep, if not NULL, says what was granted. IOB_E_DENIED,
@@ -158,7 +158,8 @@ int iob_domain_fd(const iob_domain *domain);
  * Rights, window and budgets of this handle; and, in ranges (room for capacity, may be NULL with
  * 0), the IOVA ranges that the hardware can use. out->range_count counts all of them, also those
  * that found no room; never more than IOB_MAX_RANGES. While out->devices is 0 they may still
- * shrink. Without IOB_RIGHT_INSPECT used_bytes and used_mappings are 0.
+ * shrink. Without IOB_RIGHT_INSPECT used_bytes and used_mappings are 0; without that and
+ * IOB_RIGHT_MAP the budgets are 0 and there are no ranges.
  */
 int iob_domain_info(iob_domain *domain, struct iob_domain_info_rep *out, struct iob_range *ranges,
 		    uint32_t capacity);
@@ -229,17 +230,19 @@ int iob_domain_bind(iob_domain *domain, int device_fd);
 /*
  * Make a further handle of the same domain with at most the rights and the window of this one. *out
  * or *fd is the caller's. *grant_id, if not NULL, is for iob_domain_revoke(). A grant ends when its
- * last copy is closed, when it is revoked, or with the handle it was made through. Needs IOB_RIGHT_GRANT. IOB_E_RIGHTS
- * (rights beyond one's own), IOB_E_IOVA_WINDOW, IOB_E_LIMIT.
+ * last copy is closed, when it is revoked, or with the handle it was made through. Needs
+ * IOB_RIGHT_GRANT. IOB_E_RIGHTS (rights beyond one's own), IOB_E_IOVA_WINDOW, IOB_E_LIMIT.
  */
 int iob_domain_grant(iob_domain *domain, const struct iob_grant_req *req, iob_domain **out,
 		     uint32_t *grant_id);
 int iob_domain_grant_fd(iob_domain *domain, const struct iob_grant_req *req, int *fd,
 			uint32_t *grant_id);
 
-/* End a grant whose window lies inside this handle's: its mappings go, its holders find it closed.
- * When this returned IOB_OK no device reaches them. Needs IOB_RIGHT_GRANT. IOB_E_GONE: no such
- * grant (any more). */
+/*
+ * End a grant made through this handle, directly or through another grant: its mappings go, its
+ * holders find it closed, and so do those it was passed on to. When this returned IOB_OK no device
+ * reaches what it mapped. Needs IOB_RIGHT_GRANT. IOB_E_GONE: no such grant (any more).
+ */
 int iob_domain_revoke(iob_domain *domain, uint32_t grant_id);
 
 /* ---- device ---- */

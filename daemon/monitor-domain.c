@@ -30,13 +30,14 @@ static int domain_charge(struct session *s, uint64_t *bytes, uint32_t *mappings,
 				 "max-domains: uid %u has %u domains", (unsigned)a->uid,
 				 a->domains);
 	if (*bytes == 0)
-		*bytes = (bytes_left / 2) & ~(uint64_t)4095;
+		*bytes = bytes_left < 8192 ? bytes_left : (bytes_left / 2) & ~(uint64_t)4095;
 	if (*mappings == 0)
 		*mappings = (mappings_left + 1) / 2;
 	if (*bytes == 0 || *bytes > bytes_left)
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,
-				 "max-bytes: %llu bytes asked, %llu of %llu left for uid %u",
-				 (unsigned long long)*bytes, (unsigned long long)bytes_left,
+				 "max-bytes: %llu bytes needed, %llu of %llu left for uid %u",
+				 (unsigned long long)(*bytes ? *bytes : 4096),
+				 (unsigned long long)bytes_left,
 				 (unsigned long long)q->max_bytes, (unsigned)a->uid);
 	if (*mappings == 0 || *mappings > mappings_left)
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,

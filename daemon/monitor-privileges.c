@@ -144,10 +144,9 @@ static int verify_bounding(cap_t want, struct fault *why)
 	return 0;
 }
 
+/* The kernel takes from the ambient set what is not inheritable, and nothing is. */
 static int reduce_sets(cap_t want, struct fault *why)
 {
-	if (cap_reset_ambient() < 0)
-		return REFUSE(why, errno, "the ambient set cannot be emptied");
 	return cap_set_proc(want) < 0 ? REFUSE(why, errno, "capabilities cannot be reduced") : 0;
 }
 
@@ -169,9 +168,9 @@ static int verify_sets(cap_t want, struct fault *why)
  * may set it anew. */
 static int hide(struct fault *why)
 {
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return REFUSE(why, errno, "still dumpable");
-	return 0;
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return REFUSE(why, errno, "prctl failed");
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : REFUSE(why, 0, "still dumpable");
 }
 
 static int drop_root(cap_t want, struct fault *why)

@@ -95,6 +95,7 @@ static void domain_info(struct handle *h, const struct request *q)
 {
 	struct domain *d = h->domain;
 	bool inspect = (h->rights & IOB_RIGHT_INSPECT) != 0;
+	bool map = inspect || (h->rights & IOB_RIGHT_MAP) != 0; /* needs to know where, how much */
 	uint8_t *out = d->session->out;
 	struct iob_domain_info_rep rep = {
 		.domain_id = d->id,
@@ -102,14 +103,14 @@ static void domain_info(struct handle *h, const struct request *q)
 		.page_sizes = d->page_sizes,
 		.window_first = h->window_first,
 		.window_last = h->window_last,
-		.max_bytes = d->max_bytes,
-		.max_mappings = d->max_mappings,
+		.max_bytes = map ? d->max_bytes : 0,
+		.max_mappings = map ? d->max_mappings : 0,
 		.used_bytes = inspect ? d->map.bytes : 0,
 		.used_mappings = inspect ? d->map.count : 0,
 		.devices = d->devices,
-		.range_count = d->range_count,
+		.range_count = map ? d->range_count : 0,
 	};
-	size_t bytes = d->range_count * sizeof(d->ranges[0]);
+	size_t bytes = rep.range_count * sizeof(d->ranges[0]);
 
 	memcpy(out, &rep, sizeof(rep));
 	memcpy(out + sizeof(rep), d->ranges, bytes);

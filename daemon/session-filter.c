@@ -58,6 +58,7 @@ static const struct row session_rows[] = {
 	/* messages, with descriptors in them */
 	ANY(recvmsg),
 	ANY(sendmsg),
+	ANY(shutdown), /* hanging up on a client while its handle is still being taken apart */
 	ANY(close),
 	WHEN(getsockopt, IS(1, SOL_SOCKET), IS(2, SO_COOKIE)),
 	WHEN(getsockopt, IS(1, SOL_SOCKET), IS(2, SO_TYPE)),
@@ -128,7 +129,7 @@ static const struct row instrumented_rows[] = {
 
 /* They go on without: reports lack names of functions and files. */
 static const struct row instrumented_refusals[] = {
-	ANY(open), ANY(openat), ANY(readlink), ANY(unlink), ANY(pipe2),
+	ANY(open), ANY(openat), ANY(readlink), ANY(unlink), ANY(pipe2), ANY(statx),
 };
 
 /* LeakSanitizer, at exit, wants a thread that ptraces us. Tests look for leaks outside. */

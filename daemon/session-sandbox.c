@@ -158,7 +158,8 @@ static const struct limit {
 	__rlimit_resource_t resource;
 	const char *name;
 } zero_limits[] = {
-	{ RLIMIT_CORE, "core" },	 { RLIMIT_NPROC, "nproc" }, { RLIMIT_FSIZE, "fsize" },
+	{ RLIMIT_CORE, "core" },	 { RLIMIT_NPROC, "nproc" }, /* neither process nor thread */
+	{ RLIMIT_FSIZE, "fsize" },				    /* see limit_applies() */
 	{ RLIMIT_MSGQUEUE, "msgqueue" }, { RLIMIT_NICE, "nice" },   { RLIMIT_RTPRIO, "rtprio" },
 };
 

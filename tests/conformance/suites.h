@@ -14,5 +14,7 @@ Suite *bind_suite(void);
 Suite *dma_suite(void);
 Suite *grant_suite(void);
 Suite *device_suite(void);
+Suite *death_suite(void);
+Suite *monitor_suite(void);
 
 #endif

@@ -444,14 +444,15 @@ static void is_hidden(void)
 	check(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0, "not dumpable");
 }
 
-/* An own namespace, and nothing in it: not just another one. */
-static void network_is_new(void)
-{
-	char text[512] = "";
-	int fd = open("/proc/self/net/dev", O_RDONLY);
+static struct stat test_net, test_ipc;
 
-	check(read(fd, text, sizeof(text) - 1) > 0, "/proc/self/net/dev");
-	check(strstr(text, "lo:") != NULL && strstr(text, "eth") == NULL, text);
+static void namespaces_are_new(void)
+{
+	struct stat net, ipc;
+
+	check(stat("/proc/self/ns/net", &net) == 0 && stat("/proc/self/ns/ipc", &ipc) == 0, "stat");
+	check(net.st_ino != test_net.st_ino, "a network of its own");
+	check(ipc.st_ino != test_ipc.st_ino, "SysV objects of its own");
 }
 
 START_TEST(root_hidden_and_alone)
@@ -462,7 +463,9 @@ START_TEST(root_hidden_and_alone)
 		return;
 	o = play(NULL, is_hidden);
 	expect_exit(&o, 0, "");
-	o = play(NULL, network_is_new);
+	ck_assert(stat("/proc/self/ns/net", &test_net) == 0);
+	ck_assert(stat("/proc/self/ns/ipc", &test_ipc) == 0);
+	o = play(NULL, namespaces_are_new);
 	expect_exit(&o, 0, "");
 }
 END_TEST

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * monitor-config-lines.c - reads the lines of the configuration file and has inih take them apart.
+ *
+ * inih does the syntax, but by itself it is too forgiving for a file that gives out devices.
+ * Debian's build (55, INI_MAX_LINE 200, multi-line values, goes on after errors) was seen to:
+ *  - split a longer line, also a comment, and read its tail as a line of its own;
+ *  - stop a line at a NUL byte;
+ *  - take an indented "group = x" for a further value of the key above;
+ *  - accept "[a] junk", cut section names at 49 bytes, and report no section without keys.
+ * So it is fed line by line from here: read_line() refuses the first two, takes indentation away
+ * and gives section headers to load_header() instead. A line that should have been a setting and
+ * did not reach on_setting() is an error, whatever the reason, so that other builds fail closed as
+ * well.
+ */
+#include "daemon/monitor-config-load.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <string.h>
+
+_Static_assert(!INI_HANDLER_LINENO, "on_setting() has the other type");
+
+static int check_bytes(struct load *l, const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		unsigned char byte = (unsigned char)text[i];
+
+		if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+			return load_refuse(l, "byte 0x%02x at column %zu", byte, i + 1);
+	}
+	if (length > CONFIG_MAX_LINE)
+		return load_refuse(l, "a line of %zu bytes is too long, at most %u", length,
+				   CONFIG_MAX_LINE);
+	return 0;
+}
+
+static int check_pending(struct load *l)
+{
+	return l->setting_pending ? load_refuse(l, "not \"key = value\"") : 0;
+}
+
+/* Next line into l->buffer, without newline. 1, or 0 at the end, or an error. */
+static int get_line(struct load *l)
+{
+	ssize_t length;
+	int r = check_pending(l);
+
+	if (r < 0)
+		return r;
+	errno = 0;
+	length = getline(&l->buffer, &l->buffer_bytes, l->file);
+	if (length < 0) {
+		if (!feof(l->file))
+			return load_fail(l, IOB_E_SYSTEM, errno ? errno : EIO, "cannot read on");
+		return 0;
+	}
+	l->line++;
+	if (length > 0 && l->buffer[length - 1] == '\n')
+		l->buffer[--length] = '\0';
+	r = check_bytes(l, l->buffer, (size_t)length);
+	return r < 0 ? r : 1;
+}
+
+static void trim_end(char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0 && strchr(CONFIG_BLANKS, text[length - 1]))
+		text[--length] = '\0';
+}
+
+/* ini_reader: hands inih one setting at a time, complete and not indented. */
+static char *read_line(char *out, int out_bytes, void *stream)
+{
+	struct load *l = stream;
+	char *text;
+
+	for (;;) {
+		if (l->error || get_line(l) <= 0)
+			return NULL;
+		text = l->buffer + strspn(l->buffer, CONFIG_BLANKS);
+		trim_end(text);
+		if (*text == '\0' || *text == ';' || *text == '#')
+			continue;
+		if (*text != '[')
+			break;
+		if (load_header(l, text) < 0)
+			return NULL;
+	}
+	l->setting_pending = true;
+	if (out_bytes < 2 || strlen(text) > (size_t)out_bytes - 2) {
+		load_refuse(l, "too long for this build of inih");
+		return NULL;
+	}
+	snprintf(out, (size_t)out_bytes, "%s\n", text);
+	return out;
+}
+
+/* ini_handler: not 0 to go on. name is NULL in builds that announce sections. */
+static int on_setting(void *user, const char *section, const char *name, const char *value)
+{
+	struct load *l = user;
+
+	(void)section; /* cut at 49 bytes, and blind for empty ones: see load_header() */
+	if (l->error)
+		return 0;
+	if (!name)
+		return 1;
+	if (!l->setting_pending)
+		return load_refuse(l, "not one setting in a line") == 0;
+	l->setting_pending = false;
+	if (!value)
+		return load_refuse(l, "%s has no value", name) == 0;
+	return load_setting(l, name, value) == 0;
+}
+
+/* All of l->file. 0, or the first error. */
+int load_lines(struct load *l)
+{
+	int r = ini_parse_stream(read_line, l, on_setting, l);
+
+	if (l->error)
+		return l->error;
+	if (r != 0)
+		return load_refuse(l, "inih says %d", r);
+	r = check_pending(l);
+	return r ? r : load_finish_section(l);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor-config-sections.c - [daemon] and [allow NAME]: their headers, and the keys in them. */
+#define _GNU_SOURCE /* reallocarray() */
+
+#include "daemon/monitor-config-load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIG_MAX_SIM 64u /* struct glue_options */
+#define MAX_RULE_NAME  40u
+
+#define DAEMON(member) offsetof(struct config, member)
+#define RULE(member)   offsetof(struct config_rule, member)
+
+static const struct key daemon_keys[] = {
+	{ "backend", load_parse_backend, DAEMON(backend), 0, 0 },
+	{ "socket", load_parse_socket, DAEMON(socket_path), 0, 0 },
+	{ "session-uid-base", load_parse_u32, DAEMON(session_uid_base), 1000, CONFIG_UID_END - 1 },
+	{ "max-sessions", load_parse_u32, DAEMON(max_sessions), 1, 65536 },
+	{ "sim-devices", load_parse_u32, DAEMON(sim_devices), 1, CONFIG_MAX_SIM },
+	{ "allow-unsafe-interrupts", load_parse_bool, DAEMON(allow_unsafe_interrupts), 0, 0 },
+	{ "allow-test-kernel", load_parse_bool, DAEMON(allow_test_kernel), 0, 0 },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
+/* The list keys take the whole rule, because they fill more than one member. */
+static const struct key rule_keys[] = {
+	{ "user", load_parse_users, 0, 0, 0 },
+	{ "group", load_parse_groups, 0, 0, 0 },
+	{ "device", load_parse_devices, 0, 0, 0 },
+	{ "access", load_parse_access, 0, 0, 0 },
+	{ "domains", load_parse_bool, RULE(domains), 0, 0 },
+	{ "inspect-all", load_parse_bool, RULE(inspect_all), 0, 0 },
+	{ "max-bytes", load_parse_bytes, RULE(quota.max_bytes), 0, UINT64_C(1) << 50 },
+	{ "max-mappings", load_parse_u32, RULE(quota.max_mappings), 0, 1 << 24 },
+	{ "max-sessions", load_parse_u32, RULE(quota.max_sessions), 0, 65536 },
+	{ "max-domains", load_parse_u32, RULE(quota.max_domains), 0, 65536 },
+	{ "max-devices", load_parse_u32, RULE(quota.max_devices), 0, 65536 },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
+static struct config_rule *current_rule(struct load *l)
+{
+	return &l->config->rules[l->config->rule_count - 1];
+}
+
+static int set_key(struct load *l, const struct key *keys, void *object, const char *name,
+		   const char *value)
+{
+	const struct key *k = keys;
+
+	while (k->name && strcmp(k->name, name) != 0)
+		k++;
+	if (!k->name)
+		return load_refuse(l, "unknown key \"%.40s\"", name);
+	if (l->keys_seen & 1u << (k - keys))
+		return load_refuse(l, "%s is given twice in this section", name);
+	l->keys_seen |= 1u << (k - keys);
+	if (*value == '\0')
+		return load_refuse(l, "%s has no value", name);
+	return k->parse(l, k, (char *)object + k->offset, value);
+}
+
+/* One "name = value" of the section that the file is in. */
+int load_setting(struct load *l, const char *name, const char *value)
+{
+	if (l->section == SECTION_DAEMON)
+		return set_key(l, daemon_keys, l->config, name, value);
+	if (l->section == SECTION_ALLOW)
+		return set_key(l, rule_keys, current_rule(l), name, value);
+	return load_refuse(l, "a setting before any section");
+}
+
+/* After a rule is complete. Blamed on its header. */
+int load_finish_section(struct load *l)
+{
+	const struct config_rule *rule;
+
+	if (l->section != SECTION_ALLOW)
+		return 0;
+	rule = current_rule(l);
+	if (rule->user_count || rule->group_count)
+		return 0;
+	l->line = rule->line;
+	return load_refuse(l, "the rule names neither user nor group");
+}
+
+static void rule_init(struct config_rule *rule, char *name, unsigned line)
+{
+	*rule = (struct config_rule){
+		.name = name,
+		.line = line,
+		.access = IOB_ACCESS_MEDIATED,
+		.quota = {
+			.max_bytes = UINT64_C(256) << 20,
+			.max_mappings = 65536,
+			.max_sessions = RULE_DEFAULT_SESSIONS,
+			.max_domains = 16,
+			.max_devices = 16,
+		},
+	};
+}
+
+static int check_rule_name(struct load *l, const char *name)
+{
+	const struct config *c = l->config;
+
+	if (*name == '\0' || strlen(name) > MAX_RULE_NAME)
+		return load_refuse(l, "a rule needs a name of 1 to %u bytes", MAX_RULE_NAME);
+	for (size_t i = 0; i < c->rule_count; i++) {
+		if (strcmp(c->rules[i].name, name) == 0)
+			return load_refuse(l, "rule \"%s\" is also in line %u", name,
+					   c->rules[i].line);
+	}
+	if (c->rule_count == CONFIG_MAX_RULES)
+		return load_refuse(l, "more than %u rules", CONFIG_MAX_RULES);
+	return 0;
+}
+
+static int begin_rule(struct load *l, const char *name)
+{
+	struct config *c = l->config;
+	struct config_rule *more;
+	char *copy;
+	int r = check_rule_name(l, name);
+
+	if (r < 0)
+		return r;
+	more = reallocarray(c->rules, c->rule_count + 1, sizeof(*more));
+	if (!more)
+		return load_no_memory(l);
+	c->rules = more;
+	copy = strdup(name);
+	if (!copy)
+		return load_no_memory(l);
+	rule_init(&more[c->rule_count++], copy, l->line);
+	l->section = SECTION_ALLOW;
+	return 0;
+}
+
+static int begin_daemon(struct load *l)
+{
+	if (l->daemon_seen)
+		return load_refuse(l, "a second [daemon] section");
+	l->daemon_seen = true;
+	l->section = SECTION_DAEMON;
+	return 0;
+}
+
+/* text: "[...", without blanks around. Changed in place. */
+int load_header(struct load *l, char *text)
+{
+	char *end = strchr(text, ']'), *rest = text + 1, *kind;
+	int r = load_finish_section(l);
+
+	if (r < 0)
+		return r;
+	if (!end || strchr(text + 1, '['))
+		return load_refuse(l, "not [section]");
+	if (end[1] != '\0' && !strchr(";#", end[1 + strspn(end + 1, CONFIG_BLANKS)]))
+		return load_refuse(l, "junk after the section header");
+	while (end > text + 1 && strchr(CONFIG_BLANKS, end[-1]))
+		end--;
+	*end = '\0';
+	l->keys_seen = 0;
+	l->section = SECTION_NONE;
+	kind = config_next_word(&rest);
+	rest += strspn(rest, CONFIG_BLANKS);
+	if (kind && strcmp(kind, "allow") == 0)
+		return begin_rule(l, rest);
+	if (kind && strcmp(kind, "daemon") == 0 && *rest == '\0')
+		return begin_daemon(l);
+	return load_refuse(l, "unknown section \"%.40s\": use daemon or allow NAME", text + 1);
+}

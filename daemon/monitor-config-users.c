@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor-config-users.c - whom a rule is for: users and groups, by name or by number. */
+#define _GNU_SOURCE /* reallocarray() */
+
+#include "daemon/monitor-config-load.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_LOOKUP_BYTES (1u << 20) /* of one passwd or group entry */
+
+typedef int lookup_fn(const char *name, char *buffer, size_t bytes, uint32_t *id);
+
+/* Both: 0, -ENOENT for an unknown name, -ERANGE for a small buffer, or what the service says. */
+static int lookup_user(const char *name, char *buffer, size_t bytes, uint32_t *id)
+{
+	struct passwd entry, *found = NULL;
+	int r = getpwnam_r(name, &entry, buffer, bytes, &found);
+
+	if (found)
+		*id = found->pw_uid;
+	return r ? -r : found ? 0 : -ENOENT;
+}
+
+static int lookup_group(const char *name, char *buffer, size_t bytes, uint32_t *id)
+{
+	struct group entry, *found = NULL;
+	int r = getgrnam_r(name, &entry, buffer, bytes, &found);
+
+	if (found)
+		*id = found->gr_gid;
+	return r ? -r : found ? 0 : -ENOENT;
+}
+
+static int lookup(lookup_fn *ask, const char *name, uint32_t *id)
+{
+	size_t bytes = 1024;
+	char *buffer = NULL;
+	int r = -ERANGE;
+
+	while (r == -ERANGE && bytes <= MAX_LOOKUP_BYTES) {
+		free(buffer);
+		buffer = malloc(bytes);
+		r = buffer ? ask(name, buffer, bytes, id) : -ENOMEM;
+		bytes *= 2;
+	}
+	free(buffer);
+	return r;
+}
+
+/* A number needs no entry in the user database; a name is resolved now, once. */
+static int parse_id(struct load *l, const char *kind, lookup_fn *ask, const char *word,
+		    uint32_t *id)
+{
+	uint64_t number;
+	int r;
+
+	if (config_all_digits(word)) {
+		if (!config_parse_digits(word, &number) || number >= UINT32_MAX)
+			return load_refuse(l, "%s number %.40s is out of range", kind, word);
+		*id = (uint32_t)number;
+		return 0;
+	}
+	r = lookup(ask, word, id);
+	if (r == 0 && *id == UINT32_MAX)
+		r = -ENOENT;
+	if (r == -ENOENT)
+		return load_refuse(l, "unknown %s \"%.40s\"", kind, word);
+	if (r < 0)
+		return load_fail(l, IOB_E_SYSTEM, -r, "cannot look up %s \"%.40s\": %s", kind, word,
+				 strerror(-r));
+	return 0;
+}
+
+static int add_id(struct load *l, uint32_t **ids, size_t *count, uint32_t id)
+{
+	uint32_t *more = reallocarray(*ids, *count + 1, sizeof(*more));
+
+	if (!more)
+		return load_no_memory(l);
+	more[(*count)++] = id;
+	*ids = more;
+	return 0;
+}
+
+static int take_user(struct load *l, void *field, const char *word)
+{
+	struct config_rule *rule = field;
+	uint32_t id;
+	int r = parse_id(l, "user", lookup_user, word, &id);
+
+	return r ? r : add_id(l, &rule->users, &rule->user_count, id);
+}
+
+static int take_group(struct load *l, void *field, const char *word)
+{
+	struct config_rule *rule = field;
+	uint32_t id;
+	int r = parse_id(l, "group", lookup_group, word, &id);
+
+	return r ? r : add_id(l, &rule->groups, &rule->group_count, id);
+}
+
+int load_parse_users(struct load *l, const struct key *k, void *field, const char *value)
+{
+	(void)k;
+	return load_each_word(l, value, take_user, field);
+}
+
+int load_parse_groups(struct load *l, const struct key *k, void *field, const char *value)
+{
+	(void)k;
+	return load_each_word(l, value, take_group, field);
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Runs in the guest, as root, as /guest.sh: every suite that check.sh staged in /build/tests.
+# The last line of each suite's output is its own; the exit status is the number of those that failed.
+export IOB_BUILD=/build IOB_TEST_BACKEND="$GUEST_KIND"
+mkdir -p /build/log
+
+# Both functions of 00:08 usable: two devices of one group.
+echo vfio-pci > /sys/bus/pci/devices/0000:00:08.1/driver_override
+echo 0000:00:08.1 > /sys/bus/pci/drivers_probe
+
+failed=0
+for suite in $(cat /build/suites); do
+	echo "guest $GUEST_KIND: $suite, kernel $(uname -r)"
+	begin=$(cut -d. -f1 /proc/uptime)
+	"/build/tests/$suite"
+	status=$?
+	echo "guest $GUEST_KIND: $suite: status $status, $(($(cut -d. -f1 /proc/uptime) - begin)) s"
+	[ "$status" -eq 0 ] && continue
+	failed=$((failed + 1))
+	for log in /build/log/*; do
+		[ ! -f "$log" ] || { echo "--- end of $log"; tail -n 15 "$log"; }
+	done
+	echo '--- end of the log of the kernel'
+	dmesg | tail -n 15
+done
+exit "$failed"
