@@ -59,7 +59,7 @@ struct interval_gap {
 	size_t allowed_count;
 	uint64_t first; /* lowest and highest address that the mapping may touch */
 	uint64_t last;
-	uint64_t length; /* bytes, not 0 */
+	uint64_t length;  /* bytes, not 0 */
 	uint64_t modulus; /* a power of two: iova must equal phase modulo it */
 	uint64_t phase;
 };

@@ -70,8 +70,8 @@ static int bind_parties(struct session *s, uint32_t id, int fd, struct handle **
 	if (!own)
 		return fault_set(why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the object is gone");
 	bool is_domain = own->kind == IOB_KIND_DOMAIN;
-	struct handle *other = passed_handle(
-		s->monitor, fd, is_domain ? IOB_KIND_DEVICE : IOB_KIND_DOMAIN, why);
+	struct handle *other =
+		passed_handle(s->monitor, fd, is_domain ? IOB_KIND_DEVICE : IOB_KIND_DOMAIN, why);
 
 	if (!other)
 		return -1;
@@ -111,8 +111,7 @@ static int bind_check(const struct handle *domain, const struct device *d, struc
 		return fault_set(why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the domain is gone");
 	if (d->state == DEVICE_BOUND)
 		return fault_set(why, IOB_E_ALREADY_BOUND, IOB_STEP_BIND, 0,
-				 "device %s is in domain %u already", d->info.name,
-				 d->domain->id);
+				 "device %s is in domain %u already", d->info.name, d->domain->id);
 	if (d->state != DEVICE_OPEN)
 		return fault_set(why, IOB_E_BUSY, IOB_STEP_BIND, 0,
 				 "device %s is just being bound or unbound", d->info.name);
@@ -148,7 +147,7 @@ static void ask_to_attach(struct device *d)
 void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *fds)
 {
 	struct monitor *m = s->monitor;
-	struct handle *domain, *device;
+	struct handle *domain = NULL, *device = NULL;
 	struct fault why = { 0 };
 	int r = bind_parties(s, msg->id.id, fds->fd[0], &domain, &device, &why);
 

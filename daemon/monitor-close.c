@@ -7,6 +7,8 @@
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 
+#define CLOSER_STACK_BYTES ((size_t)65536)
+
 struct closing {
 	unsigned count;
 	int fd[];
@@ -52,7 +54,7 @@ void close_foreign(struct fd_list *fds)
 	}
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, 64 * 1024);
+	pthread_attr_setstacksize(&attr, CLOSER_STACK_BYTES);
 	if (c->count == 0 || pthread_create(&thread, &attr, close_all, c) != 0)
 		close_all(c);
 	pthread_attr_destroy(&attr);

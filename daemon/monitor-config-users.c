@@ -55,7 +55,7 @@ static int lookup(lookup_fn *ask, const char *name, uint32_t *id)
 static int parse_id(struct load *l, const char *kind, lookup_fn *ask, const char *word,
 		    uint32_t *id)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int r;
 
 	if (config_all_digits(word)) {
@@ -89,7 +89,7 @@ static int add_id(struct load *l, uint32_t **ids, size_t *count, uint32_t id)
 static int take_user(struct load *l, void *field, const char *word)
 {
 	struct config_rule *rule = field;
-	uint32_t id;
+	uint32_t id = 0;
 	int r = parse_id(l, "user", lookup_user, word, &id);
 
 	return r ? r : add_id(l, &rule->users, &rule->user_count, id);
@@ -98,7 +98,7 @@ static int take_user(struct load *l, void *field, const char *word)
 static int take_group(struct load *l, void *field, const char *word)
 {
 	struct config_rule *rule = field;
-	uint32_t id;
+	uint32_t id = 0;
 	int r = parse_id(l, "group", lookup_group, word, &id);
 
 	return r ? r : add_id(l, &rule->groups, &rule->group_count, id);

@@ -34,7 +34,7 @@ int load_each_word(struct load *l, const char *value,
 
 	if (strlen(value) > CONFIG_MAX_LINE)
 		return load_refuse(l, "the value is too long");
-	strcpy(copy, value);
+	memcpy(copy, value, strlen(value) + 1);
 	while (r == 0 && (word = config_next_word(&rest)))
 		r = take(l, field, word);
 	return r;
@@ -72,7 +72,7 @@ static int parse_number(struct load *l, const struct key *k, const char *value, 
 
 int load_parse_u32(struct load *l, const struct key *k, void *field, const char *value)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int r = parse_number(l, k, value, &number);
 
 	if (r == 0)
@@ -87,7 +87,7 @@ int load_parse_bytes(struct load *l, const struct key *k, void *field, const cha
 	const char *suffix = strchr(suffixes, value[length - 1]);
 	char digits[24] = "";
 	unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
-	uint64_t number;
+	uint64_t number = 0;
 
 	length -= suffix != NULL;
 	if (length < sizeof(digits))

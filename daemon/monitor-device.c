@@ -43,8 +43,7 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 				 "device %s: policy gives access 0x%x, 0x%x was asked", name,
 				 allowed, wanted);
 	if (d->state != DEVICE_FREE)
-		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0,
-				 "device %s: %s", name,
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
 				 d->owner ? "another client has it open" :
 					    "it is still being taken from its last user");
 	if (s->account->devices >= s->quota.max_devices)
@@ -67,8 +66,7 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 static struct device *device_lookup(struct session *s, const struct priv_device_open *q,
 				    uint32_t *allowed, struct fault *why)
 {
-	struct device *d =
-		name_is_terminated(q->name) ? device_by_name(s->monitor, q->name) : NULL;
+	struct device *d = name_is_terminated(q->name) ? device_by_name(s->monitor, q->name) : NULL;
 
 	*allowed = d ? policy_device_access(&s->monitor->config, &s->peer, &d->info) : 0;
 	if (*allowed != 0)

@@ -22,8 +22,7 @@ static int domain_charge(struct session *s, uint64_t *bytes, uint32_t *mappings,
 	const struct quota *q = &s->quota;
 	struct account *a = s->account;
 	uint64_t bytes_left = q->max_bytes > a->bytes ? q->max_bytes - a->bytes : 0;
-	uint32_t mappings_left =
-		q->max_mappings > a->mappings ? q->max_mappings - a->mappings : 0;
+	uint32_t mappings_left = q->max_mappings > a->mappings ? q->max_mappings - a->mappings : 0;
 
 	if (a->domains >= q->max_domains)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
@@ -37,8 +36,8 @@ static int domain_charge(struct session *s, uint64_t *bytes, uint32_t *mappings,
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,
 				 "max-bytes: %llu bytes needed, %llu of %llu left for uid %u",
 				 (unsigned long long)(*bytes ? *bytes : 4096),
-				 (unsigned long long)bytes_left,
-				 (unsigned long long)q->max_bytes, (unsigned)a->uid);
+				 (unsigned long long)bytes_left, (unsigned long long)q->max_bytes,
+				 (unsigned)a->uid);
 	if (*mappings == 0 || *mappings > mappings_left)
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,
 				 "max-mappings: %u asked, %u of %u left for uid %u", *mappings,
@@ -90,8 +89,8 @@ static struct handle *handle_make(struct session *s, uint32_t kind, int pair[2],
 	int r = message_socketpair(pair);
 
 	if (r < 0) {
-		fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_HANDLE, -r,
-			  "no handle could be made: %s", strerror(-r));
+		fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_HANDLE, -r, "no handle could be made: %s",
+			  strerror(-r));
 		return NULL;
 	}
 	if (message_cookie(pair[1], &cookie) == 0)
@@ -247,8 +246,7 @@ static int grant_check(const struct handle *giver, const struct priv_grant *q, s
 		return fault_set(why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the domain is gone");
 	if ((giver->rights & IOB_RIGHT_GRANT) == 0 || (q->rights & ~giver->rights) != 0)
 		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
-				 "rights 0x%x asked, the giver has 0x%x", q->rights,
-				 giver->rights);
+				 "rights 0x%x asked, the giver has 0x%x", q->rights, giver->rights);
 	if (q->rights == 0 || (q->flags & ~IOB_GRANT_READ_ONLY) != 0)
 		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
 				 "rights 0x%x, flags 0x%x: not a grant", q->rights, q->flags);
@@ -289,8 +287,7 @@ void monitor_grant(struct session *s, struct priv_message *msg)
 }
 
 /* Whoever may look gets a handle that can do nothing else, served by the domain's own session. */
-static struct handle *domain_inspect(struct session *s, uint32_t id, int pair[2],
-				     struct fault *why)
+static struct handle *domain_inspect(struct session *s, uint32_t id, int pair[2], struct fault *why)
 {
 	struct domain *d = domain_by_id(s->monitor, id);
 	bool visible = d && d->state == DOMAIN_LIVE &&

@@ -14,9 +14,9 @@
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 
-#define LISTEN_BACKLOG	   128
-#define LISTEN_PAUSE_MS	   100
-#define ACCEPTED_A_TURN	   8
+#define LISTEN_BACKLOG	128
+#define LISTEN_PAUSE_US 100000
+#define ACCEPTED_A_TURN 8
 
 static int listen_fault(struct fault *why, const char *path, const char *what)
 {
@@ -119,7 +119,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 /* Out of descriptors: the connection stays in the queue, and looking again at once would spin. */
 static void listen_pause(struct monitor *m)
 {
-	struct timeval pause = { .tv_usec = LISTEN_PAUSE_MS * 1000 };
+	struct timeval pause = { .tv_usec = LISTEN_PAUSE_US };
 
 	log_warn("no descriptor for a new connection: %s", strerror(errno));
 	if (event_base_once(m->base, -1, EV_TIMEOUT, on_resume, m, &pause) == 0)

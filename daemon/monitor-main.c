@@ -138,8 +138,8 @@ static int find_helpers(struct monitor *m, const char *libexec, struct fault *wh
 	    asprintf(&m->sim_path, "%s/iommu-broker-sim", libexec ? libexec : dir) < 0)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
 	if (access(m->session_path, X_OK) < 0)
-		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno, "%s: %s",
-				 m->session_path, strerror(errno));
+		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno, "%s: %s", m->session_path,
+				 strerror(errno));
 	return 0;
 }
 
@@ -263,8 +263,7 @@ static int start(struct monitor *m, const struct options *o, struct fault *why)
 	    make_empty_dir(m, why) < 0 || watch_signals(m, why) < 0 || privileges_drop(why) < 0)
 		return -1;
 	glue_options_from(m, &g);
-	if (choose_backend(m, &g, why) < 0 || load_inventory(m, why) < 0 ||
-	    listen_open(m, why) < 0)
+	if (choose_backend(m, &g, why) < 0 || load_inventory(m, why) < 0 || listen_open(m, why) < 0)
 		return -1;
 	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, m->device_count,
 		 m->config.socket_path);

@@ -73,11 +73,11 @@ static int take_apart(struct reaper *r)
 	const struct glue_opener *glue = r->monitor->glue;
 	int first = 0;
 
-#define STEP(call)                                                                                 \
-	do {                                                                                       \
-		int error_ = (call);                                                               \
-		if (error_ < 0 && first == 0)                                                      \
-			first = error_;                                                            \
+#define STEP(call)                            \
+	do {                                  \
+		int error_ = (call);          \
+		if (error_ < 0 && first == 0) \
+			first = error_;       \
 	} while (0)
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_quiesce(&r->items[i].bound));

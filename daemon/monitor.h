@@ -85,8 +85,8 @@ struct domain {
 
 enum device_state {
 	DEVICE_FREE,
-	DEVICE_OPEN,	  /* has a handle, is in no domain */
-	DEVICE_BINDING,	  /* bound to the context, the domain's session attaches it */
+	DEVICE_OPEN,	/* has a handle, is in no domain */
+	DEVICE_BINDING, /* bound to the context, the domain's session attaches it */
 	DEVICE_BOUND,
 	DEVICE_DETACHING, /* sessions give it up, then the reaper takes it out */
 };
@@ -113,10 +113,10 @@ struct device {
 	LIST_ENTRY(device) of_domain;
 	struct domain *domain; /* BINDING, BOUND, DETACHING */
 	struct glue_bound bound;
-	uint32_t access; /* IOB_ACCESS_* opened with */
-	bool direct;	 /* the binding handle carried IOB_RIGHT_DIRECT */
-	bool gained;	 /* the owner's session was given the descriptor */
-	bool reaping;	 /* a throwaway process is taking it out */
+	uint32_t access;	 /* IOB_ACCESS_* opened with */
+	bool direct;		 /* the binding handle carried IOB_RIGHT_DIRECT */
+	bool gained;		 /* the owner's session was given the descriptor */
+	bool reaping;		 /* a throwaway process is taking it out */
 	bool reaped_with_domain; /* that process takes the whole domain apart */
 	unsigned waiting;
 	struct requester requester;

@@ -14,7 +14,8 @@ struct peer {
 	gid_t gid;
 	pid_t pid; /* for people only: pids are recycled */
 	int pidfd; /* -1 where the kernel has no SO_PEERPIDFD */
-	unsigned group_count; /* supplementary groups, cut at PEER_MAX_GROUPS: fewer means less access */
+	unsigned
+		group_count; /* supplementary groups, cut at PEER_MAX_GROUPS: fewer means less access */
 	gid_t groups[PEER_MAX_GROUPS];
 };
 

@@ -166,8 +166,8 @@ static int region_check(const struct device *d, const struct request *q,
 
 	if ((r->flags & need) == 0)
 		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_REGION, 0,
-				 "%s: region %u of device %s does not allow it",
-				 q->operation->name, req->index, d->record.name);
+				 "%s: region %u of device %s does not allow it", q->operation->name,
+				 req->index, d->record.name);
 	if (req->bytes == 0 || req->bytes > IOB_MAX_REGION_BYTES || req->offset > r->bytes ||
 	    req->bytes > r->bytes - req->offset)
 		return fault_set(why, IOB_E_RANGE, IOB_STEP_REGION, EINVAL,
@@ -354,5 +354,6 @@ void device_answer(struct pending *p, struct priv_message *msg, struct fd_list *
 {
 	(void)msg;
 	(void)fds;
-	reply(p->handle, p->op, p->tag, NULL, 0, -1); /* BIND, UNBIND: nothing to tell but success */
+	reply(p->handle, p->op, p->tag, NULL, 0,
+	      -1); /* BIND, UNBIND: nothing to tell but success */
 }

@@ -14,8 +14,8 @@ void domain_refresh_ranges(struct domain *d)
 {
 	uint32_t count = IOB_MAX_RANGES;
 
-	if (d->session->glue->ranges(d->context_fd, d->token, d->ranges, &count,
-				     &d->page_sizes) < 0 ||
+	if (d->session->glue->ranges(d->context_fd, d->token, d->ranges, &count, &d->page_sizes) <
+		    0 ||
 	    d->page_sizes == 0) {
 		/* Without knowledge nothing may be mapped. */
 		count = 0;
@@ -68,8 +68,7 @@ int domain_attach(struct domain *d, int device_fd, uint32_t devices, struct faul
 {
 	const struct glue_mapper *glue = d->session->glue;
 
-	if (glue->attach_needs_device &&
-	    glue->attach(d->context_fd, d->token, device_fd, why) < 0)
+	if (glue->attach_needs_device && glue->attach(d->context_fd, d->token, device_fd, why) < 0)
 		return -1;
 	domain_refresh_ranges(d);
 	if (glue->maps_need_device && !d->online) {

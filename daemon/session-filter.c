@@ -48,7 +48,8 @@ struct row {
 /* clang-format off */
 #define IS(n, value)	{ (n), SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)(value) }
 #define WITHOUT(n, bits) { (n), SCMP_CMP_MASKED_EQ, (bits), 0 }
-#define COUNT_ARGS(...)	(sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / sizeof(struct scmp_arg_cmp))
+#define COUNT_ARGS(...)	(sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / \
+			 sizeof(struct scmp_arg_cmp))
 #define ANY(name)	{ .call = SCMP_SYS(name), .count = 0 }
 #define WHEN(name, ...)	{ .call = SCMP_SYS(name), .count = COUNT_ARGS(__VA_ARGS__), \
 			  .args = { __VA_ARGS__ } }

@@ -57,6 +57,13 @@ static int check_body(const struct request *q, struct fault *why)
 		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
 				 "%s has a body of at least %u bytes, not %zu", o->name, o->body,
 				 q->bytes);
+	uint32_t reserved = 0;
+
+	if (o->reserved)
+		memcpy(&reserved, q->body + o->reserved, sizeof(reserved));
+	if (reserved != 0)
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
+				 "%s: the reserved field is 0x%x, not 0", o->name, reserved);
 	for (size_t i = o->body; !o->tail && i < q->bytes; i++)
 		if (q->body[i] != 0)
 			return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,

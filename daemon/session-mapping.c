@@ -41,8 +41,8 @@ static int check_flags(const struct handle *h, const struct iob_map_op *op, stru
 	return memory_check_seals(m, h->session->batch, access, why);
 }
 
-static int check_extent(const struct domain *d, const struct iob_map_op *op,
-			const struct memory *m, struct fault *why)
+static int check_extent(const struct domain *d, const struct iob_map_op *op, const struct memory *m,
+			struct fault *why)
 {
 	if (op->length == 0 || op->offset > m->glue.bytes ||
 	    op->length > m->glue.bytes - op->offset)
@@ -55,8 +55,7 @@ static int check_extent(const struct domain *d, const struct iob_map_op *op,
 				 "iova 0x%llx, offset 0x%llx, length 0x%llx: pages have 0x%llx "
 				 "bytes",
 				 (unsigned long long)op->iova, (unsigned long long)op->offset,
-				 (unsigned long long)op->length,
-				 (unsigned long long)page_bytes(d));
+				 (unsigned long long)op->length, (unsigned long long)page_bytes(d));
 	return 0;
 }
 
@@ -239,9 +238,10 @@ static int unmap_one(struct handle *h, const struct iob_unmap_op *op, struct fau
 	if (!m)
 		return fault_set(why, in_window ? IOB_E_NOT_MAPPED : IOB_E_IOVA_WINDOW,
 				 IOB_STEP_RANGE, ENOENT,
-				 in_window ? "iova 0x%llx, length 0x%llx is not exactly one mapping" :
-					     "iova 0x%llx, length 0x%llx is not inside the window "
-					     "of this handle",
+				 in_window ?
+					 "iova 0x%llx, length 0x%llx is not exactly one mapping" :
+					 "iova 0x%llx, length 0x%llx is not inside the window "
+					 "of this handle",
 				 (unsigned long long)op->iova, (unsigned long long)op->length);
 	if (d->online && kernel_unmap(d, m, why) < 0)
 		return -1;
@@ -258,8 +258,8 @@ struct batch {
 	char text[IOB_MAX_TEXT + 1];
 };
 
-static int batch_begin(struct handle *h, const struct request *q, size_t op_bytes,
-		       struct batch *b, struct fault *why)
+static int batch_begin(struct handle *h, const struct request *q, size_t op_bytes, struct batch *b,
+		       struct fault *why)
 {
 	memcpy(&b->req, q->body, sizeof(b->req));
 	if (b->req.count == 0 || b->req.count > IOB_MAX_BATCH)

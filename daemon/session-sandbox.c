@@ -154,17 +154,25 @@ static int nnp_verify(struct sandbox *s, struct fault *why)
 /* ---- limits ---- */
 
 /* MEMLOCK is not here: the monitor sets it from outside, as budgets change. */
+/* clang-format off */
 static const struct limit {
 	__rlimit_resource_t resource;
 	const char *name;
 } zero_limits[] = {
-	{ RLIMIT_CORE, "core" },	 { RLIMIT_NPROC, "nproc" }, /* neither process nor thread */
-	{ RLIMIT_FSIZE, "fsize" },				    /* see limit_applies() */
-	{ RLIMIT_MSGQUEUE, "msgqueue" }, { RLIMIT_NICE, "nice" },   { RLIMIT_RTPRIO, "rtprio" },
+	{ RLIMIT_CORE, "core" },
+	{ RLIMIT_NPROC, "nproc" }, /* neither process nor thread */
+	{ RLIMIT_FSIZE, "fsize" }, /* see limit_applies() */
+	{ RLIMIT_MSGQUEUE, "msgqueue" },
+	{ RLIMIT_NICE, "nice" },
+	{ RLIMIT_RTPRIO, "rtprio" },
 };
+/* clang-format on */
 
-/* FSIZE 0 keeps a session from writing into a client's memfd by pwrite(); VFIO does not look at it.
- * A log that is a regular file would be dead too, by SIGXFSZ at the first line; so would valgrind's. */
+/*
+ * FSIZE 0 keeps a session from writing into a client's memfd by pwrite(); VFIO does not look at it.
+ * A log that is a regular file would be dead too, by SIGXFSZ at the first line; so would that of
+ * valgrind.
+ */
 static bool limit_applies(const struct limit *l)
 {
 #ifdef IOB_INSTRUMENTED

@@ -29,14 +29,14 @@ struct glue_device {
 	uint32_t group;
 	uint16_t vendor;
 	uint16_t device;
-	bool usable;	/* on a VFIO driver and safe to give out */
-	char why[128];	/* when not usable: the reason in words */
+	bool usable;   /* on a VFIO driver and safe to give out */
+	char why[128]; /* when not usable: the reason in words */
 };
 
 /* What the monitor holds for a device while it is bound. -1 where a backend has no such fd. */
 struct glue_bound {
 	int device_fd;
-	int group_fd;	/* type1: the group, one dup per bound device of it */
+	int group_fd; /* type1: the group, one dup per bound device of it */
 };
 
 struct glue_options {
@@ -96,11 +96,11 @@ struct glue_opener {
 
 /* Memory a client registered, as the backend wants it. */
 struct glue_memory {
-	int fd;		/* borrowed from the caller, who keeps it open while registered */
+	int fd; /* borrowed from the caller, who keeps it open while registered */
 	uint64_t bytes;
 	uint64_t page_bytes; /* of the file: 4096, or the huge page size */
 	bool writable;
-	void *address;	/* type1, iommufd: whole file, never touched; sim: one page. Held so that
+	void *address; /* type1, iommufd: whole file, never touched; sim: one page. Held so that
 			 * no write seal can be added while the memory is registered */
 	size_t address_bytes;
 };

@@ -6,7 +6,7 @@
  * are pinned only while one is: an attach can fail because of an earlier map.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
@@ -38,10 +38,16 @@ static bool map_file_clears_huge;
 void iommufd_mapper_prepare(void)
 {
 	struct utsname u;
-	unsigned major, minor;
+	unsigned long major, minor;
+	char *end;
 
-	if (uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2)
-		map_file_clears_huge = major > 6 || (major == 6 && minor >= 19);
+	if (uname(&u) < 0)
+		return;
+	major = strtoul(u.release, &end, 10);
+	if (*end != '.')
+		return;
+	minor = strtoul(end + 1, NULL, 10);
+	map_file_clears_huge = major > 6 || (major == 6 && minor >= 19);
 }
 
 static int iommufd_attach(int context_fd, uint32_t token, int device_fd, struct fault *why)

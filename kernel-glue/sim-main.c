@@ -150,7 +150,7 @@ static int serve(uint32_t devices, int ready_fd)
 	if (write(ready_fd, "", 1) != 1)
 		return EXIT_FAILURE;
 	close(ready_fd);
-	event_base_dispatch(world.base);
+	event_base_dispatch(world.base); /* until there is no event left: no handle */
 	sim_world_deinit(&world);
 	libevent_global_shutdown();
 	return EXIT_SUCCESS;

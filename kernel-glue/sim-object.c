@@ -82,7 +82,7 @@ struct sim_context *sim_handle_find_context(struct sim_world *w, int fd)
 	struct sim_handle *h;
 
 	LIST_FOREACH(h, &w->handles, link) {
-		if (cookie && h->kind == SIM_KIND_CONTEXT && h->peer_cookie == cookie)
+		if (cookie && h->peer_cookie == cookie)
 			return h->context;
 	}
 	return NULL;
@@ -163,16 +163,12 @@ static void put_object(struct sim_handle *h)
 
 void sim_handle_free(struct sim_handle *h)
 {
-	struct sim_world *w = h->world;
-
 	LIST_REMOVE(h, link);
-	w->handle_count--;
+	h->world->handle_count--;
 	event_free(h->event);
 	close(h->fd);
 	put_object(h);
 	free(h);
-	if (!w->handle_count)
-		event_base_loopbreak(w->base);
 }
 
 /* ---- the whole ---- */

@@ -92,7 +92,7 @@ void sim_world_deinit(struct sim_world *w);
 int sim_handle_adopt(struct sim_world *w, enum sim_kind kind, int fd);
 /* A new handle of a context or a device (the other is NULL); *peer_fd is the caller's. */
 int sim_handle_new(struct sim_world *w, struct sim_context *c, struct sim_device *d, int *peer_fd);
-/* Closes our end; the object goes with its last handle, the process with the last of all. */
+/* Closes our end; the object goes with its last handle. */
 void sim_handle_free(struct sim_handle *h);
 /* The context that the peer's end fd is a handle of, or NULL. */
 struct sim_context *sim_handle_find_context(struct sim_world *w, int fd);

@@ -11,8 +11,8 @@
 #include "proto/wire.h"
 
 struct fault {
-	uint32_t code; /* enum iob_code; IOB_OK: nothing went wrong */
-	uint32_t step; /* enum iob_step */
+	uint32_t code;	   /* enum iob_code; IOB_OK: nothing went wrong */
+	uint32_t step;	   /* enum iob_step */
 	int32_t sys_errno; /* of the failing system call, or 0 */
 	char text[IOB_MAX_TEXT + 1];
 };

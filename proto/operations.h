@@ -15,10 +15,12 @@ struct operation {
 	uint8_t kind;	 /* enum iob_kind of the handle it is for; 0: any */
 	uint8_t fds_min; /* descriptors with the request */
 	uint8_t fds_max;
-	bool tail;	 /* variable data follow the fixed body */
-	uint16_t body;	 /* bytes of the fixed body */
-	uint32_t right;	 /* IOB_RIGHT_* a domain handle must carry; 0: none */
+	bool tail;	/* variable data follow the fixed body */
+	uint16_t body;	/* bytes of the fixed body */
+	uint32_t right; /* IOB_RIGHT_* a domain handle must carry; 0: none */
 	const char *name;
+	uint16_t
+		reserved; /* offset of a 32-bit field of the body that must be 0; 0: there is none */
 };
 
 /* NULL for an unknown op. */

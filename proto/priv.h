@@ -152,7 +152,8 @@ struct priv_init { /* fd: the client's connection */
 
 struct priv_attach { /* ATTACH: fd: the bound device */
 	uint32_t domain_id;
-	uint32_t devices; /* in the domain, with this one (ATTACH, ONLINE) or after it left (DETACH) */
+	uint32_t
+		devices; /* in the domain, with this one (ATTACH, ONLINE) or after it left (DETACH) */
 };
 
 struct priv_gained { /* fd: the bound device */
@@ -211,10 +212,10 @@ struct priv_message {
 struct priv_rule {
 	uint32_t op;
 	bool from_monitor;
-	uint8_t states;	    /* enum priv_state in which it may be sent */
-	uint8_t fds;	    /* exact, with the request */
-	uint8_t reply_fds;  /* exact, with a successful reply */
-	uint16_t bytes;	    /* exact, of the request body */
+	uint8_t states;	      /* enum priv_state in which it may be sent */
+	uint8_t fds;	      /* exact, with the request */
+	uint8_t reply_fds;    /* exact, with a successful reply */
+	uint16_t bytes;	      /* exact, of the request body */
 	uint16_t reply_bytes; /* exact, of the reply body; 0: one way */
 	const char *name;
 };

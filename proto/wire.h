@@ -28,8 +28,8 @@ extern "C" {
 
 /* ---- limits of version 1: each is enforced by the receiver ---- */
 #define IOB_MAX_MSG_BYTES    65536u /* one message, header included */
-#define IOB_MAX_BATCH        1024u  /* operations in one MAP or UNMAP */
-#define IOB_MAX_LIST         1024u  /* records in one LIST reply */
+#define IOB_MAX_BATCH	     1024u  /* operations in one MAP or UNMAP */
+#define IOB_MAX_LIST	     1024u  /* records in one LIST reply */
 #define IOB_MAX_DEVICE_LIST  32u    /* records in one DEVICE_LIST or DOMAIN_LIST reply */
 #define IOB_MAX_RANGES	     64u    /* IOVA ranges in one INFO reply */
 #define IOB_MAX_REGION_BYTES 4096u  /* data of one region READ or WRITE */
@@ -118,45 +118,45 @@ enum iob_code {
 	IOB_E_MEMORY_SEALS = 25,   /* F_SEAL_SHRINK missing, or a write seal present */
 	IOB_E_MEMORY_SPARSE = 26,  /* pages not allocated yet */
 	IOB_E_MEMORY_ID = 27,	   /* no such memory on this handle */
-	IOB_E_GROUP = 28,	   /* the IOMMU group is not viable, or shared with another client */
-	IOB_E_UNSAFE = 29,	   /* isolation missing: noiommu, unsafe interrupts, coherency */
-	IOB_E_NO_RESET = 30,	   /* the device has no reset method */
-	IOB_E_DEVICE_IO = 31,	   /* the device did not answer, or is in a bad state */
-	IOB_E_KERNEL = 32,	   /* the kernel refused for a reason of its own; see sys_errno */
-	IOB_E_MONITOR = 33,	   /* the monitor is away; retry later */
-	IOB_E_INTERNAL = 34,	   /* a defect of the broker */
+	IOB_E_GROUP = 28,     /* the IOMMU group is not viable, or shared with another client */
+	IOB_E_UNSAFE = 29,    /* isolation missing: noiommu, unsafe interrupts, coherency */
+	IOB_E_NO_RESET = 30,  /* the device has no reset method */
+	IOB_E_DEVICE_IO = 31, /* the device did not answer, or is in a bad state */
+	IOB_E_KERNEL = 32,    /* the kernel refused for a reason of its own; see sys_errno */
+	IOB_E_MONITOR = 33,   /* the monitor is away; retry later */
+	IOB_E_INTERNAL = 34,  /* a defect of the broker */
 	/* from 1000: never on the wire, made by the library */
-	IOB_E_CONNECT = 1000,	   /* cannot reach the broker */
-	IOB_E_CLOSED = 1001,	   /* the broker closed the handle */
-	IOB_E_ARGUMENT = 1002,	   /* the caller's arguments make no sense */
-	IOB_E_SYSTEM = 1003,	   /* a local system call failed; see sys_errno */
+	IOB_E_CONNECT = 1000,  /* cannot reach the broker */
+	IOB_E_CLOSED = 1001,   /* the broker closed the handle */
+	IOB_E_ARGUMENT = 1002, /* the caller's arguments make no sense */
+	IOB_E_SYSTEM = 1003,   /* a local system call failed; see sys_errno */
 };
 
 /* The step at which a request failed: the same errno means different things at different steps. */
 enum iob_step {
 	IOB_STEP_NONE = 0,
-	IOB_STEP_PARSE = 1,	    /* reading the request */
-	IOB_STEP_HELLO = 2,	    /* agreeing on a version */
-	IOB_STEP_POLICY = 3,	    /* looking up what this user may do */
-	IOB_STEP_HANDLE = 4,	    /* recognising the handle */
-	IOB_STEP_LIMIT = 5,	    /* charging limits and budgets */
-	IOB_STEP_MEMORY = 6,	    /* checking the memory fd */
-	IOB_STEP_RANGE = 7,	    /* checking offsets, lengths, IOVAs */
-	IOB_STEP_IOMMU_OPEN = 8,    /* opening the IOMMU context */
-	IOB_STEP_DEVICE_OPEN = 9,   /* opening the device node */
-	IOB_STEP_GROUP = 10,	    /* checking or claiming the IOMMU group */
-	IOB_STEP_BIND = 11,	    /* binding the device to the context */
-	IOB_STEP_ATTACH = 12,	    /* attaching the device to the address space */
-	IOB_STEP_REPLAY = 13,	    /* pinning what was mapped before */
-	IOB_STEP_MAP = 14,	    /* mapping in the kernel */
-	IOB_STEP_UNMAP = 15,	    /* unmapping in the kernel */
-	IOB_STEP_DETACH = 16,	    /* taking the device out of the domain */
-	IOB_STEP_REGION = 17,	    /* region access */
-	IOB_STEP_IRQ = 18,	    /* interrupt setup */
-	IOB_STEP_RESET = 19,	    /* device reset */
-	IOB_STEP_SESSION = 20,	    /* talking to the session that holds the object */
-	IOB_STEP_CONNECT = 21,	    /* library: connecting */
-	IOB_STEP_TRANSPORT = 22,    /* library: sending or receiving */
+	IOB_STEP_PARSE = 1,	  /* reading the request */
+	IOB_STEP_HELLO = 2,	  /* agreeing on a version */
+	IOB_STEP_POLICY = 3,	  /* looking up what this user may do */
+	IOB_STEP_HANDLE = 4,	  /* recognising the handle */
+	IOB_STEP_LIMIT = 5,	  /* charging limits and budgets */
+	IOB_STEP_MEMORY = 6,	  /* checking the memory fd */
+	IOB_STEP_RANGE = 7,	  /* checking offsets, lengths, IOVAs */
+	IOB_STEP_IOMMU_OPEN = 8,  /* opening the IOMMU context */
+	IOB_STEP_DEVICE_OPEN = 9, /* opening the device node */
+	IOB_STEP_GROUP = 10,	  /* checking or claiming the IOMMU group */
+	IOB_STEP_BIND = 11,	  /* binding the device to the context */
+	IOB_STEP_ATTACH = 12,	  /* attaching the device to the address space */
+	IOB_STEP_REPLAY = 13,	  /* pinning what was mapped before */
+	IOB_STEP_MAP = 14,	  /* mapping in the kernel */
+	IOB_STEP_UNMAP = 15,	  /* unmapping in the kernel */
+	IOB_STEP_DETACH = 16,	  /* taking the device out of the domain */
+	IOB_STEP_REGION = 17,	  /* region access */
+	IOB_STEP_IRQ = 18,	  /* interrupt setup */
+	IOB_STEP_RESET = 19,	  /* device reset */
+	IOB_STEP_SESSION = 20,	  /* talking to the session that holds the object */
+	IOB_STEP_CONNECT = 21,	  /* library: connecting */
+	IOB_STEP_TRANSPORT = 22,  /* library: sending or receiving */
 };
 
 /* Body of every reply whose code is not IOB_OK. text_bytes of UTF-8 text follow, no terminator. */
@@ -217,14 +217,14 @@ struct iob_device_rec {
 	uint32_t class_code;	   /* 24 bits: class, subclass, interface */
 	uint16_t vendor;
 	uint16_t device;
-	uint32_t group;	 /* IOMMU group; valid until the next boot */
-	uint32_t flags;	 /* IOB_DEVICE_* */
-	uint32_t access; /* IOB_ACCESS_* that policy gives the asker */
+	uint32_t group;	    /* IOMMU group; valid until the next boot */
+	uint32_t flags;	    /* IOB_DEVICE_* */
+	uint32_t access;    /* IOB_ACCESS_* that policy gives the asker */
 	uint32_t owner_uid; /* of the client that has it open, or UINT32_MAX */
 };
 IOB_ASSERT_SIZE(struct iob_device_rec, 80);
 
-struct iob_list_req { /* DEVICE_LIST, DOMAIN_LIST */
+struct iob_list_req {	 /* DEVICE_LIST, DOMAIN_LIST */
 	uint32_t cursor; /* 0 first, then next of the reply */
 	uint32_t reserved;
 };
@@ -264,7 +264,7 @@ IOB_ASSERT_SIZE(struct iob_device_open_req, 40);
 struct iob_domain_rec { /* DOMAIN_LIST */
 	uint32_t domain_id;
 	uint32_t uid;
-	uint32_t pid; /* of the client that made it, for people */
+	uint32_t pid;	  /* of the client that made it, for people */
 	uint32_t devices; /* bound now */
 	uint64_t max_bytes;
 	uint32_t max_mappings;
@@ -285,7 +285,7 @@ struct iob_status_rep {
 	uint64_t uptime_ms;
 	uint32_t sessions;
 	uint32_t domains;
-	uint32_t devices;	/* in the inventory */
+	uint32_t devices; /* in the inventory */
 	uint32_t devices_open;
 	char version[IOB_NAME_BYTES];
 };
@@ -308,7 +308,7 @@ IOB_ASSERT_SIZE(struct iob_range, 16);
 
 struct iob_domain_info_rep { /* followed by range_count struct iob_range */
 	uint32_t domain_id;
-	uint32_t rights; /* of this handle */
+	uint32_t rights;     /* of this handle */
 	uint64_t page_sizes; /* bit n: pages of 2^n bytes; the lowest is the alignment */
 	uint64_t window_first;
 	uint64_t window_last; /* of this handle, inclusive */
@@ -322,9 +322,9 @@ struct iob_domain_info_rep { /* followed by range_count struct iob_range */
 IOB_ASSERT_SIZE(struct iob_domain_info_rep, 64);
 
 /* Access of a device to memory: MEMORY_ADD, MAP */
-#define IOB_READ    (1u << 0) /* the device reads */
-#define IOB_WRITE   (1u << 1) /* the device writes */
-#define IOB_FIXED   (1u << 8) /* MAP: at this iova; otherwise the broker chooses */
+#define IOB_READ  (1u << 0) /* the device reads */
+#define IOB_WRITE (1u << 1) /* the device writes */
+#define IOB_FIXED (1u << 8) /* MAP: at this iova; otherwise the broker chooses */
 
 struct iob_memory_add_req {
 	uint32_t access; /* IOB_READ, IOB_WRITE: the most a MAP of it may ask for */
@@ -333,7 +333,7 @@ struct iob_memory_add_req {
 IOB_ASSERT_SIZE(struct iob_memory_add_req, 8);
 
 struct iob_memory_add_rep {
-	uint32_t memory; /* id on this handle, never 0 */
+	uint32_t memory;     /* id on this handle, never 0 */
 	uint32_t page_shift; /* of the file's pages: 12, 21, 30 */
 	uint64_t bytes;
 };
@@ -353,10 +353,10 @@ IOB_ASSERT_SIZE(struct iob_batch_req, 8);
 
 struct iob_map_op {
 	uint32_t memory;
-	uint32_t flags; /* IOB_READ, IOB_WRITE, IOB_FIXED */
-	uint64_t offset; /* into the memory, bytes */
-	uint64_t length; /* bytes */
-	uint64_t iova; /* IOB_FIXED: where; otherwise 0 */
+	uint32_t flags;	     /* IOB_READ, IOB_WRITE, IOB_FIXED */
+	uint64_t offset;     /* into the memory, bytes */
+	uint64_t length;     /* bytes */
+	uint64_t iova;	     /* IOB_FIXED: where; otherwise 0 */
 	uint64_t iova_limit; /* broker-chosen: highest address allowed; 0: no limit */
 };
 IOB_ASSERT_SIZE(struct iob_map_op, 40);
@@ -391,8 +391,8 @@ struct iob_unmap_all_rep {
 IOB_ASSERT_SIZE(struct iob_unmap_all_rep, 16);
 
 struct iob_map_list_req {
-	uint64_t start;	 /* mappings at or above this IOVA */
-	uint32_t max;	 /* at most IOB_MAX_LIST */
+	uint64_t start; /* mappings at or above this IOVA */
+	uint32_t max;	/* at most IOB_MAX_LIST */
 	uint32_t reserved;
 };
 IOB_ASSERT_SIZE(struct iob_map_list_req, 16);
@@ -442,7 +442,7 @@ IOB_ASSERT_SIZE(struct iob_revoke_req, 8);
 struct iob_device_info_rep {
 	struct iob_device_rec rec;
 	uint32_t domain_id; /* or 0 when not bound; the fields below are 0 then */
-	uint32_t flags; /* IOB_DEVICE_CAN_RESET */
+	uint32_t flags;	    /* IOB_DEVICE_CAN_RESET */
 	uint32_t regions;
 	uint32_t irqs;
 };
@@ -467,8 +467,8 @@ enum {
 
 struct iob_region_info_rep {
 	uint32_t index;
-	uint32_t flags; /* IOB_REGION_* */
-	uint64_t bytes; /* 0: not implemented by the device */
+	uint32_t flags;	    /* IOB_REGION_* */
+	uint64_t bytes;	    /* 0: not implemented by the device */
 	uint64_t fd_offset; /* where the region lies in the device fd */
 };
 IOB_ASSERT_SIZE(struct iob_region_info_rep, 24);

@@ -132,8 +132,7 @@ static void bob_sees_alices(void)
 {
 	uint32_t owner;
 
-	ck_assert_uint_eq(listed_flags(connected(), device_name(EDU_1), &owner),
-			  IOB_DEVICE_OPENED);
+	ck_assert_uint_eq(listed_flags(connected(), device_name(EDU_1), &owner), IOB_DEVICE_OPENED);
 	ck_assert_uint_eq(owner, user_uid(ALICE));
 }
 

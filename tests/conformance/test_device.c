@@ -120,7 +120,7 @@ static void config_space(void)
 	ok(iob_device_read32(device, IOB_REGION_CONFIG, 0x10, &bar));
 	ok(iob_device_write32(device, IOB_REGION_CONFIG, 0x10, UINT32_MAX));
 	ok(iob_device_read32(device, IOB_REGION_CONFIG, 0x10, &again));
-	ck_assert_uint_eq(again & ~15u, (uint32_t)~(BAR_BYTES - 1));
+	ck_assert_uint_eq(again & ~15u, (uint32_t) ~(BAR_BYTES - 1));
 	ok(iob_device_write32(device, IOB_REGION_CONFIG, 0x10, bar));
 	ok(iob_device_read32(device, IOB_REGION_BAR0, IDENT, &again));
 	ck_assert_uint_eq(again, IDENT_EDU);

@@ -131,11 +131,11 @@ static void bob_tries_each(void)
 		iob_domain *g = domain_taken(BOB), *none;
 		int code;
 
-#define CHECK(call, needs)                                                                   \
-	do {                                                                                 \
-		code = (call);                                                               \
+#define CHECK(call, needs)                                                                        \
+	do {                                                                                      \
+		code = (call);                                                                    \
 		ck_assert_msg((code == IOB_E_RIGHTS) == (right != (needs)), "right 0x%x: %s: %s", \
-			      right, #call, iob_code_name(code));                            \
+			      right, #call, iob_code_name(code));                                 \
 	} while (0)
 		CHECK(iob_memory_add(g, m.fd, BOTH, &rep), IOB_RIGHT_MAP);
 		CHECK(iob_memory_drop(g, 1), IOB_RIGHT_MAP);

@@ -169,9 +169,8 @@ void baseline_check(void)
 		look(&now);
 		ck_abort_msg("not as before: processes %zu, descriptors %d, locked kB %ld, "
 			     "pinned pages %ld; before: %zu, %d, %ld, %ld",
-			     now.processes, now.fds, now.locked_kb, now.pinned,
-			     baseline.processes, baseline.fds, baseline.locked_kb,
-			     baseline.pinned);
+			     now.processes, now.fds, now.locked_kb, now.pinned, baseline.processes,
+			     baseline.fds, baseline.locked_kb, baseline.pinned);
 	}
 	check_status();
 }

@@ -5,9 +5,9 @@
 
 #include "tests/harness/internal.h"
 
-#define EDU	      0x11e81234u /* device and vendor, as in configuration space */
+#define EDU	       0x11e81234u /* device and vendor, as in configuration space */
 #define EDU_WITH_RESET 0x11e91234u /* the simulator's */
-#define E1000E	      0x10d38086u
+#define E1000E	       0x10d38086u
 
 iob_conn *connected(void)
 {

@@ -36,11 +36,11 @@
 		if (ok_code != IOB_OK)                                            \
 			ck_abort_msg("%s: %s", #call, describe_failure(ok_code)); \
 	} while (0)
-#define refused(call, wanted)                                                     \
-	do {                                                                      \
-		const char *refused_why = describe_refusal((call), (wanted));     \
-		if (refused_why)                                                  \
-			ck_abort_msg("%s: %s", #call, refused_why);               \
+#define refused(call, wanted)                                                 \
+	do {                                                                  \
+		const char *refused_why = describe_refusal((call), (wanted)); \
+		if (refused_why)                                              \
+			ck_abort_msg("%s: %s", #call, refused_why);           \
 	} while (0)
 
 const char *describe_failure(int code);

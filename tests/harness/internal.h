@@ -9,7 +9,7 @@
 
 /* The broker that is running; of the process that started it and those forked from there. */
 struct broker {
-	pid_t parent; /* who started it, and adopts what it leaves behind */
+	pid_t parent;  /* who started it, and adopts what it leaves behind */
 	pid_t monitor; /* 0: none */
 	pid_t logger;
 	char directory[64];

@@ -92,16 +92,17 @@ START_TEST(replies_are_exact)
 			continue;
 		}
 		ck_assert_int_eq(priv_check(&ok, n, r->reply_fds, !r->from_monitor, state), 0);
-		ck_assert_int_eq(priv_check(&ok, n, r->reply_fds, r->from_monitor, state), -EBADMSG);
+		ck_assert_int_eq(priv_check(&ok, n, r->reply_fds, r->from_monitor, state),
+				 -EBADMSG);
 		ck_assert_int_eq(priv_check(&ok, n - 1, r->reply_fds, !r->from_monitor, state),
 				 -EBADMSG);
 		ck_assert_int_eq(priv_check(&ok, n, r->reply_fds + 1u, !r->from_monitor, state),
 				 -EBADMSG);
 		ck_assert_int_eq(priv_check(&refused, n, 0, !r->from_monitor, state), 0);
 		if (r->reply_fds > 0) /* a refusal carries no descriptors */
-			ck_assert_int_eq(
-				priv_check(&refused, n, r->reply_fds, !r->from_monitor, state),
-				-EBADMSG);
+			ck_assert_int_eq(priv_check(&refused, n, r->reply_fds, !r->from_monitor,
+						    state),
+					 -EBADMSG);
 	}
 }
 END_TEST

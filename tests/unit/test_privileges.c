@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the monitor is left with: what it can no longer do, what it still must, and that a session
- * started from it has all it needs. Everything happens in child processes; the half for root is left
- * out when not run as root, or without CAP_SYS_ADMIN.
+ * started from it has all it needs. Everything happens in child processes; the half for root is
+ * left out when not run as root, or without CAP_SYS_ADMIN.
  */
 #define _GNU_SOURCE
 #include "daemon/monitor-privileges.h"

@@ -4,8 +4,8 @@
  *
  * Four questions: does a forbidden call end the process (forbidden), does the session's work go on
  * (work_*), does the kernel agree, asked from outside (observe_*), and does a stage that did not
- * happen stop the start (lies, obstacles)? For the last, a small filter makes a system call fail, or
- * return 0 without doing anything.
+ * happen stop the start (lies, obstacles)? For the last, a small filter makes a system call fail,
+ * or return 0 without doing anything.
  *
  * Run as root, everything is done as root and as uid 65534; otherwise the latter half only.
  */
@@ -91,8 +91,8 @@ static void broken(const char *what)
 	_exit(BROKEN);
 }
 
-/* By stderr, which is not buffered: dprintf() makes calls that the filter kills, and a forbidden call
- * that was let through would look as if it had been caught. */
+/* By stderr, which is not buffered: dprintf() calls lseek(), the filter kills that, and a forbidden
+ * call that was let through would look as if it had been caught. */
 static void check(bool good, const char *what)
 {
 	if (good)
@@ -793,7 +793,7 @@ static void write_memory_inside(void)
 {
 	int fd = receive_fd(CHANNEL);
 
-	pwrite(fd, "c", 1, 0);
+	check(pwrite(fd, "c", 1, 0) < 0, "the client's memory was written");
 }
 
 static void write_memory_outside(pid_t pid, int channel)

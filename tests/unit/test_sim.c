@@ -711,6 +711,10 @@ START_TEST(sim_start_fails_cleanly)
 	ck_assert_int_lt(open_ops->start(&o, &why), 0);
 	o.sim_path = "/etc";
 	ck_assert_int_lt(open_ops->start(&o, &why), 0);
+	o = options();
+	setenv("IOB_SIM_LOG", "/nonexistent/log", 1);
+	ck_assert_int_lt(open_ops->start(&o, &why), 0);
+	unsetenv("IOB_SIM_LOG");
 	ck_assert_int_eq(sim_open_control_fd(), -1);
 	after = dup(0);
 	ck_assert_int_eq(after, before);
@@ -911,7 +915,7 @@ START_TEST(sim_serves_two_processes)
 }
 END_TEST
 
-/* What the monitor asks, two processes may ask on the same socket. */
+/* What the monitor asks, two processes may ask on the same socket: no answer goes astray. */
 START_TEST(sim_opener_shares_descriptors)
 {
 	struct rig r = rig_open(0);
@@ -919,8 +923,13 @@ START_TEST(sim_opener_shares_descriptors)
 	pid_t child = fork();
 
 	for (int i = 0; i < 1000; i++) {
-		int fd = open_ops->descriptor_dup(i & 1 ? r.context : r.bound.device_fd);
+		int fd;
 
+		if (child == 0) {
+			wrong += open_ops->device_quiesce(&r.bound) != 0;
+			continue;
+		}
+		fd = open_ops->descriptor_dup(r.bound.device_fd);
 		wrong += fd < 0;
 		close(fd);
 	}
@@ -1623,6 +1632,8 @@ START_TEST(sim_irq_refuses)
 	ck_assert_int_eq(set_irq(&r, IOB_IRQ_REQ, IOB_IRQ_TRIGGER, 1, NULL), 0);
 	ck_assert_uint_eq(signals(event), 1);
 	ck_assert_int_eq(set_irq(&r, IOB_IRQ_REQ, IOB_IRQ_DISABLE, 0, NULL), 0);
+	/* and this one stays until the last close */
+	ck_assert_int_eq(set_irq(&r, IOB_IRQ_REQ, IOB_IRQ_TRIGGER, 1, &event), 0);
 	close(event);
 	close(pipe_fds[0]);
 	close(pipe_fds[1]);
@@ -1631,11 +1642,31 @@ START_TEST(sim_irq_refuses)
 }
 END_TEST
 
-/* A full counter must not make the simulator wait, whoever fills it and when. */
+/* Drains the counter, fills it again, and does no more until the other side has got on. */
+static void fill_for_ever(int fd, const volatile unsigned int *progress)
+{
+	for (unsigned int turn = 0;; turn++) {
+		unsigned int seen;
+		eventfd_t count;
+
+		eventfd_read(fd, &count);
+		for (volatile unsigned int i = 0; i < turn % 64 * 32; i++)
+			;
+		eventfd_write(fd, UINT64_MAX - 1);
+		seen = *progress;
+		while (*progress - seen < 2)
+			;
+	}
+}
+
+/* A full counter must not make the simulator wait, whoever fills it and when: between its look at
+ * the counter and its write, too. */
 START_TEST(sim_full_eventfd_does_not_block)
 {
 	struct rig r = rig_open(0);
 	int fd = eventfd(0, EFD_CLOEXEC);
+	volatile unsigned int *progress =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t child;
 
 	ck_assert_int_eq(set_irq(&r, IOB_IRQ_MSI, IOB_IRQ_TRIGGER, 1, &fd), 0);
@@ -1643,16 +1674,19 @@ START_TEST(sim_full_eventfd_does_not_block)
 	for (int i = 0; i < 10; i++)
 		reg_set(&r, 0x60, 1, 4);
 	child = fork();
-	while (child == 0) { /* drains and fills it again and again */
-		eventfd_t count;
+	if (child == 0)
+		fill_for_ever(fd, progress);
+	for (int i = 0; i < 5000; i++) {
+		const uint32_t one = 1;
 
-		eventfd_read(fd, &count);
-		eventfd_write(fd, UINT64_MAX - 1);
+		if (map_ops->region_write(r.bound.device_fd, &r.bar, 0x60, &one, 4))
+			break;
+		++*progress;
 	}
-	for (int i = 0; i < 3000; i++)
-		reg_set(&r, 0x60, 1, 4);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
+	ck_assert_uint_eq(*progress, 5000);
+	munmap((void *)(uintptr_t)progress, PAGE);
 	close(fd);
 	rig_close(&r);
 }
@@ -1842,6 +1876,8 @@ END_TEST
 
 START_TEST(sim_limits_contexts_and_handles)
 {
+	struct glue_device d = inventory_get(0);
+	struct glue_bound bound;
 	struct fault why = { 0 };
 	uint32_t token, count = 0;
 	int fds[1101];
@@ -1858,6 +1894,9 @@ START_TEST(sim_limits_contexts_and_handles)
 		count++;
 	ck_assert_uint_eq(count, 1023); /* and control */
 	ck_assert_int_eq(fds[count], -ENFILE);
+	/* a device for which no handle is left is not left bound */
+	ck_assert_int_eq(open_ops->device_bind(fds[0], &d, -1, &bound, &why), -ENFILE);
+	ck_assert_uint_eq(stats().bound, 0);
 	close(fds[--count]);
 	for (int i = 0; i < 2000 && stats().handles > count + 1; i++)
 		nap(500);

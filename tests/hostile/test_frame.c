@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages that are none: framing, operations, kinds, bodies. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/hostile/suites.h"
+
+static uint8_t big[2 * IOB_MAX_MSG_BYTES];
+
+/* ---- framing ---- */
+
+static void short_messages(void)
+{
+	const struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS };
+
+	raw_open_all();
+	for (size_t n = 1; n < sizeof(hdr); n++)
+		for (uint32_t kind = 1; kind <= 3; kind++) {
+			int fd = raw_handle_for(kind);
+
+			ck_assert_int_eq(raw_send(fd, &hdr, n, NULL, 0), 0);
+			raw_refused(raw_code(fd), IOB_E_PROTOCOL);
+		}
+	raw_ok(raw_ask(raw_handles.conn, IOB_OP_STATUS, NULL, 0));
+}
+
+START_TEST(short_messages_are_refused)
+{
+	attack(short_messages);
+}
+END_TEST
+
+static void wrong_sizes(void)
+{
+	static const uint32_t sizes[] = { 0,  1,     15,    16 + 7,    16 + 9,
+					  32, 65536, 65537, INT32_MAX, UINT32_MAX };
+	struct {
+		struct iob_hdr hdr;
+		struct iob_list_req req;
+	} m = { .hdr = { .op = IOB_OP_DEVICE_LIST } };
+
+	raw_open_all();
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		m.hdr.size = sizes[i];
+		ck_assert_int_eq(raw_send(raw_handles.conn, &m, sizeof(m), NULL, 0), 0);
+		raw_refused(raw_code(raw_handles.conn), IOB_E_PROTOCOL);
+	}
+	m.hdr.size = sizeof(m);
+	ck_assert_int_eq(raw_send(raw_handles.conn, &m, sizeof(m), NULL, 0), 0);
+	raw_ok(raw_code(raw_handles.conn));
+}
+
+START_TEST(wrong_sizes_are_refused)
+{
+	attack(wrong_sizes);
+}
+END_TEST
+
+static void oversized(void)
+{
+	static const size_t sizes[] = { IOB_MAX_MSG_BYTES + 1, IOB_MAX_MSG_BYTES + 4096,
+					2 * IOB_MAX_MSG_BYTES };
+	struct iob_hdr hdr = { .op = IOB_OP_STATUS };
+
+	raw_open_all();
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		hdr.size = (uint32_t)sizes[i];
+		memcpy(big, &hdr, sizeof(hdr));
+		ck_assert_int_eq(raw_send(raw_handles.conn, big, sizes[i], NULL, 0), 0);
+		raw_refused(raw_code(raw_handles.conn), IOB_E_PROTOCOL);
+	}
+	/* the largest one that there can be, all zeros behind the body: accepted */
+	hdr.size = IOB_MAX_MSG_BYTES;
+	memcpy(big, &hdr, sizeof(hdr));
+	ck_assert_int_eq(raw_send(raw_handles.conn, big, IOB_MAX_MSG_BYTES, NULL, 0), 0);
+	raw_ok(raw_code(raw_handles.conn));
+}
+
+START_TEST(oversized_messages_are_refused)
+{
+	attack(oversized);
+}
+END_TEST
+
+/* A message of no bytes cannot be told from the end: it is one. With descriptors, too. */
+static void empty_messages(void)
+{
+	int fds[3] = { 0, 1, 2 };
+
+	raw_open_all();
+	ck_assert_int_eq(raw_send(raw_handles.device, "", 0, fds, 3), 0);
+	ck_assert(raw_is_closed(raw_handles.device));
+	ck_assert_int_eq(raw_send(raw_handles.domain, "", 0, NULL, 0), 0);
+	ck_assert(raw_is_closed(raw_handles.domain));
+	raw_ok(raw_ask(raw_handles.conn, IOB_OP_STATUS, NULL, 0));
+}
+
+START_TEST(empty_messages_end_the_handle)
+{
+	attack(empty_messages);
+}
+END_TEST
+
+static void flags_and_codes(void)
+{
+	static const uint16_t flags[] = { IOB_MSG_REPLY, IOB_MSG_EVENT, 3, 4, 0x8000, UINT16_MAX };
+	struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS };
+
+	raw_open_all();
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		hdr.flags = flags[i];
+		ck_assert_int_eq(raw_send(raw_handles.conn, &hdr, sizeof(hdr), NULL, 0), 0);
+		raw_refused(raw_code(raw_handles.conn), IOB_E_PROTOCOL);
+	}
+	hdr.flags = 0;
+	hdr.code = 1;
+	ck_assert_int_eq(raw_send(raw_handles.conn, &hdr, sizeof(hdr), NULL, 0), 0);
+	raw_refused(raw_code(raw_handles.conn), IOB_E_PROTOCOL);
+}
+
+START_TEST(answers_are_no_requests)
+{
+	attack(flags_and_codes);
+}
+END_TEST
+
+static void tags(void)
+{
+	static const uint32_t numbers[] = { 0, 1, UINT32_MAX, 0x80000000 };
+	struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS };
+
+	raw_open_all();
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		hdr.tag = numbers[i];
+		ck_assert_int_eq(raw_send(raw_handles.conn, &hdr, sizeof(hdr), NULL, 0), 0);
+		raw_ok(raw_code(raw_handles.conn));
+		ck_assert_uint_eq(raw.hdr.tag, numbers[i]);
+	}
+}
+
+START_TEST(any_tag_comes_back)
+{
+	attack(tags);
+}
+END_TEST
+
+/* ---- operations ---- */
+
+static bool is_known(uint16_t op)
+{
+	for (size_t i = 0; i < raw_operation_count; i++)
+		if (raw_operations[i].op == op)
+			return true;
+	return false;
+}
+
+static void unknown_operations(void)
+{
+	raw_open_all();
+	for (uint32_t op = 0; op < 0x10000; op += op < 0x400 ? 1 : 251) {
+		if (is_known((uint16_t)op))
+			continue;
+		raw_refused(raw_ask(raw_handle_for(op % 3 + 1), (uint16_t)op, big, op % 64),
+			    IOB_E_UNSUPPORTED);
+	}
+}
+
+START_TEST(unknown_operations_are_refused)
+{
+	attack(unknown_operations);
+}
+END_TEST
+
+static void wrong_kinds(void)
+{
+	raw_open_all();
+	for (size_t i = 0; i < raw_operation_count; i++)
+		for (uint32_t kind = 1; kind <= 3; kind++) {
+			const struct raw_operation *o = &raw_operations[i];
+
+			if (o->kind == 0 || o->kind == kind)
+				continue;
+			raw_refused(raw_ask(raw_handle_for(kind), o->op, big, o->body),
+				    IOB_E_WRONG_KIND);
+		}
+}
+
+START_TEST(operations_of_other_kinds_are_refused)
+{
+	attack(wrong_kinds);
+}
+END_TEST
+
+/* ---- bodies ---- */
+
+static uint32_t ask_with_fds(const struct raw_operation *o, size_t bytes)
+{
+	int fds[1] = { STDIN_FILENO };
+
+	return raw_ask_fds(raw_handle_for(o->kind), o->op, big, bytes, fds, o->fds);
+}
+
+static void close_answer(void)
+{
+	if (raw.fd >= 0)
+		close(raw.fd);
+}
+
+/* The size of version 1 is the least; what comes behind it must be nothing. */
+static void bodies(void)
+{
+	raw_open_all();
+	for (size_t i = 0; i < raw_operation_count; i++) {
+		const struct raw_operation *o = &raw_operations[i];
+		uint32_t exact, longer;
+
+		memset(big, 0, 256);
+		for (size_t n = 0; n < o->body; n++)
+			raw_refused(ask_with_fds(o, n), IOB_E_PROTOCOL);
+		if (o->tail)
+			continue;
+		exact = ask_with_fds(o, o->body);
+		close_answer();
+		ck_assert_uint_ne(exact, IOB_E_PROTOCOL);
+		for (size_t more = 1; more < 100; more += 33) {
+			longer = ask_with_fds(o, o->body + more);
+			close_answer();
+			ck_assert_msg(longer == exact,
+				      "op 0x%x: %s with %zu zeros more, %s without", o->op,
+				      iob_code_name((int)longer), more, iob_code_name((int)exact));
+			big[o->body + more - 1] = 1;
+			raw_refused(ask_with_fds(o, o->body + more), IOB_E_UNSUPPORTED);
+			big[o->body + more - 1] = 0;
+		}
+	}
+}
+
+START_TEST(bodies_may_be_longer_by_zeros_only)
+{
+	attack(bodies);
+}
+END_TEST
+
+/* "Reserved fields are sent as zero and refused otherwise." */
+static void reserved(void)
+{
+	static const struct {
+		uint16_t op;
+		uint32_t kind;
+		size_t bytes, at;
+	} fields[] = {
+		{ IOB_OP_DEVICE_LIST, IOB_KIND_CONNECTION, sizeof(struct iob_list_req),
+		  offsetof(struct iob_list_req, reserved) },
+		{ IOB_OP_DOMAIN_LIST, IOB_KIND_CONNECTION, sizeof(struct iob_list_req),
+		  offsetof(struct iob_list_req, reserved) },
+		{ IOB_OP_DOMAIN_OPEN, IOB_KIND_CONNECTION, sizeof(struct iob_domain_open_req),
+		  offsetof(struct iob_domain_open_req, reserved) },
+		{ IOB_OP_DOMAIN_CREATE, IOB_KIND_CONNECTION, sizeof(struct iob_domain_create_req),
+		  offsetof(struct iob_domain_create_req, flags) },
+		{ IOB_OP_DEVICE_OPEN, IOB_KIND_CONNECTION, sizeof(struct iob_device_open_req),
+		  offsetof(struct iob_device_open_req, flags) },
+		{ IOB_OP_MEMORY_DROP, IOB_KIND_DOMAIN, sizeof(struct iob_memory_drop_req),
+		  offsetof(struct iob_memory_drop_req, reserved) },
+		{ IOB_OP_MAP_LIST, IOB_KIND_DOMAIN, sizeof(struct iob_map_list_req),
+		  offsetof(struct iob_map_list_req, reserved) },
+		{ IOB_OP_REVOKE, IOB_KIND_DOMAIN, sizeof(struct iob_revoke_req),
+		  offsetof(struct iob_revoke_req, reserved) },
+		{ IOB_OP_REGION_INFO, IOB_KIND_DEVICE, sizeof(struct iob_index_req),
+		  offsetof(struct iob_index_req, reserved) },
+		{ IOB_OP_IRQ_INFO, IOB_KIND_DEVICE, sizeof(struct iob_index_req),
+		  offsetof(struct iob_index_req, reserved) },
+	};
+	unsigned accepted = 0;
+	char names[256] = "";
+
+	raw_open_all();
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		uint32_t code;
+
+		memset(big, 0, 64);
+		big[fields[i].at + 3] = 0x80;
+		code = raw_ask(raw_handle_for(fields[i].kind), fields[i].op, big, fields[i].bytes);
+		close_answer();
+		if (code == IOB_E_UNSUPPORTED || code == IOB_E_PROTOCOL)
+			continue;
+		accepted++;
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), " 0x%x:%s",
+			 fields[i].op, iob_code_name((int)code));
+	}
+	ck_assert_msg(accepted == 0, "reserved fields that are not looked at:%s", names);
+}
+
+START_TEST(reserved_fields_are_zero)
+{
+	attack(reserved);
+}
+END_TEST
+
+static void names(void)
+{
+	struct iob_device_open_req req;
+
+	raw_open_all();
+	memset(&req, 0, sizeof(req));
+	memset(req.name, 'a', sizeof(req.name)); /* no end */
+	raw_refused(raw_ask(raw_handles.conn, IOB_OP_DEVICE_OPEN, &req, sizeof(req)),
+		    IOB_E_NO_DEVICE);
+	memset(req.name, '\n', sizeof(req.name));
+	raw_refused(raw_ask(raw_handles.conn, IOB_OP_DEVICE_OPEN, &req, sizeof(req)),
+		    IOB_E_NO_DEVICE);
+	snprintf(req.name, sizeof(req.name), "%s", "../../../../dev/vfio/vfio\033[2J");
+	raw_refused(raw_ask(raw_handles.conn, IOB_OP_DEVICE_OPEN, &req, sizeof(req)),
+		    IOB_E_NO_DEVICE);
+	for (const char *c = raw.text; *c; c++)
+		ck_assert(*c >= ' ' && *c <= '~');
+	memset(req.name, 0, sizeof(req.name));
+	raw_refused(raw_ask(raw_handles.conn, IOB_OP_DEVICE_OPEN, &req, sizeof(req)),
+		    IOB_E_NO_DEVICE);
+	req.access = 0x80;
+	raw_refused(raw_ask(raw_handles.conn, IOB_OP_DEVICE_OPEN, &req, sizeof(req)),
+		    IOB_E_UNSUPPORTED);
+}
+
+START_TEST(names_are_only_names)
+{
+	attack(names);
+}
+END_TEST
+
+/* ---- HELLO ---- */
+
+static void no_hello(void)
+{
+	int fd = raw_connect();
+
+	for (size_t i = 0; i < raw_operation_count; i++) {
+		if (raw_operations[i].op == IOB_OP_HELLO)
+			continue;
+		uint32_t code = raw_ask(fd, raw_operations[i].op, big, raw_operations[i].body);
+
+		ck_assert(code == IOB_E_PROTOCOL || code == IOB_E_WRONG_KIND);
+	}
+	raw_ok(raw_ask(fd, IOB_OP_HELLO, &raw_hello, sizeof(raw_hello)));
+	raw_ok(raw_ask(fd, IOB_OP_STATUS, NULL, 0));
+}
+
+START_TEST(nothing_goes_before_hello)
+{
+	attack(no_hello);
+}
+END_TEST
+
+static void versions(void)
+{
+	static const struct {
+		uint32_t min, max;
+		bool good;
+	} tries[] = {
+		{ 0, 0, false }, { 2, 2, false },	   { 2, 1, false },
+		{ 1, 0, false }, { UINT32_MAX, 0, false }, { UINT32_MAX, UINT32_MAX, false },
+		{ 0, 1, true },	 { 1, 1, true },	   { 0, UINT32_MAX, true },
+		{ 1, 2, true },
+	};
+	int fd = raw_connect();
+
+	for (size_t i = 0; i < COUNT(tries); i++) {
+		const struct iob_hello_req req = { tries[i].min, tries[i].max, UINT64_MAX };
+		uint32_t code = raw_ask(fd, IOB_OP_HELLO, &req, sizeof(req));
+
+		ck_assert_msg(code == (tries[i].good ? IOB_OK : IOB_E_VERSION),
+			      "versions %u to %u: %s", req.version_min, req.version_max,
+			      iob_code_name((int)code));
+		if (!tries[i].good && i < 6)
+			raw_refused(raw_ask(fd, IOB_OP_STATUS, NULL, 0), IOB_E_PROTOCOL);
+	}
+	raw_ok(raw_ask(fd, IOB_OP_STATUS, NULL, 0));
+}
+
+START_TEST(versions_without_ours_are_refused)
+{
+	attack(versions);
+}
+END_TEST
+
+static void greets_again(void)
+{
+	struct iob_hello_rep rep;
+
+	raw_open_all();
+	for (uint32_t kind = 1; kind <= 3; kind++)
+		for (int i = 0; i < 3; i++) {
+			raw_ok(raw_ask(raw_handle_for(kind), IOB_OP_HELLO, &raw_hello,
+				       sizeof(raw_hello)));
+			memcpy(&rep, raw.body, sizeof(rep));
+			ck_assert_uint_eq(rep.kind, kind);
+		}
+}
+
+START_TEST(hello_may_be_repeated_anywhere)
+{
+	attack(greets_again);
+}
+END_TEST
+
+Suite *frame_suite(void)
+{
+	Suite *s = suite_create("frame");
+	TCase *tc = case_shared(s, "frame");
+
+	tcase_add_test(tc, short_messages_are_refused);
+	tcase_add_test(tc, wrong_sizes_are_refused);
+	tcase_add_test(tc, oversized_messages_are_refused);
+	tcase_add_test(tc, empty_messages_end_the_handle);
+	tcase_add_test(tc, answers_are_no_requests);
+	tcase_add_test(tc, any_tag_comes_back);
+	tcase_add_test(tc, unknown_operations_are_refused);
+	tcase_add_test(tc, operations_of_other_kinds_are_refused);
+	tcase_add_test(tc, bodies_may_be_longer_by_zeros_only);
+	tcase_add_test(tc, reserved_fields_are_zero);
+	tcase_add_test(tc, names_are_only_names);
+	tcase_add_test(tc, nothing_goes_before_hello);
+	tcase_add_test(tc, versions_without_ours_are_refused);
+	tcase_add_test(tc, hello_may_be_repeated_anywhere);
+	case_shared_end(tc);
+	return s;
+}
