@@ -141,7 +141,6 @@ static void session_ready(struct session *s)
 	s->on_start_timeout = NULL;
 	s->state = PRIV_STATE_READY;
 	msg.init.session_id = s->id;
-	msg.init.backend = s->monitor->glue->backend;
 	session_tell(s, &msg, PRIV_INIT, &s->client_fd);
 	close_foreign_fd(s->client_fd);
 	s->client_fd = -1;

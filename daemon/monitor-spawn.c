@@ -45,11 +45,12 @@ static void arrange_fds(int channel, int empty_dir)
 
 static void exec_session(const struct monitor *m, uint32_t slot, int channel)
 {
-	char uid[16];
-	char *const argv[] = { (char *)"iommu-broker-session", uid, NULL };
+	char uid[16], backend[16];
+	char *const argv[] = { (char *)"iommu-broker-session", uid, backend, NULL };
 	sigset_t none;
 
 	snprintf(uid, sizeof(uid), "%u", (unsigned)(m->config.session_uid_base + slot));
+	snprintf(backend, sizeof(backend), "%u", (unsigned)m->glue->backend);
 	arrange_fds(channel, m->empty_dir_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

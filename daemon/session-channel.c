@@ -171,9 +171,7 @@ static int channel_reply(struct session *s, struct priv_message *msg, struct fd_
 static void command_init(struct session *s, const struct priv_init *c, struct fd_list *fds)
 {
 	s->id = c->session_id;
-	s->backend = c->backend;
-	s->glue = glue_mapper_for(c->backend);
-	if (!s->glue || !handle_new(s, fd_list_steal(fds, 0), 0, IOB_KIND_CONNECTION))
+	if (!handle_new(s, fd_list_steal(fds, 0), 0, IOB_KIND_CONNECTION))
 		_exit(1);
 }
 

@@ -171,10 +171,12 @@ static int add_rows(scmp_filter_ctx filter, uint32_t action, const struct row *r
 
 /* The kernel looks at 32 bits of an ioctl number. Another file type may give a listed number
  * another meaning: ';' (0x3b) is VFIO's and iommufd's alone among what reaches a session. */
-static int add_ioctls(scmp_filter_ctx filter)
+static int add_ioctls(scmp_filter_ctx filter, uint32_t backend)
 {
 	for (size_t i = 0; i < glue_mapper_ioctl_count; i++) {
-		const struct scmp_arg_cmp number = IS(1, glue_mapper_ioctls[i]);
+		if ((glue_mapper_ioctls[i].backends & (1u << backend)) == 0)
+			continue;
+		const struct scmp_arg_cmp number = IS(1, glue_mapper_ioctls[i].number);
 		int r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &number);
 
 		if (r < 0)
@@ -208,7 +210,7 @@ static bool rows_agree(const struct row *rows, size_t count)
 	return true;
 }
 
-static int build(scmp_filter_ctx filter)
+static int build(scmp_filter_ctx filter, uint32_t backend)
 {
 	/* calls by the numbers of another architecture (int 0x80, x32) mean other things */
 	int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, KILL);
@@ -225,7 +227,7 @@ static int build(scmp_filter_ctx filter)
 			     COUNT(instrumented_refusals));
 #endif
 	if (!r)
-		r = add_ioctls(filter);
+		r = add_ioctls(filter, backend);
 	if (!r)
 		r = allow_abort(filter);
 	if (!r)
@@ -233,7 +235,7 @@ static int build(scmp_filter_ctx filter)
 	return r;
 }
 
-int filter_load(struct fault *why)
+int filter_load(uint32_t backend, struct fault *why)
 {
 	scmp_filter_ctx filter = seccomp_init(KILL);
 	int r;
@@ -242,7 +244,7 @@ int filter_load(struct fault *why)
 		return fault_set(
 			why, IOB_E_UNSAFE, IOB_STEP_SESSION, ENOSYS,
 			"the kernel has no seccomp filter that kills: CONFIG_SECCOMP_FILTER");
-	r = build(filter);
+	r = build(filter, backend);
 	if (!r)
 		r = seccomp_load(filter);
 	seccomp_release(filter);

@@ -5,8 +5,8 @@
 
 #include "proto/fault.h"
 
-/* Both return 0 or -errno with *why. For the calling thread, which must be the only one, for good. */
-int filter_load(struct fault *why);
+/* backend: enum iob_backend, whose ioctls are left. Both return 0 or -errno with *why. For the calling thread, which must be the only one, for good. */
+int filter_load(uint32_t backend, struct fault *why);
 /* Proof from inside that the loaded program decides: a call that only this filter answers so. */
 int filter_verify(struct fault *why);
 

@@ -3,7 +3,7 @@
  * session-main.c - iommu-broker-session: lock up, tell the monitor, serve.
  *
  * Started by the monitor only, with the private channel and an empty directory as descriptors and
- * the uid to become as its only argument. The client's connection comes over the channel, and only
+ * the uid to become and the number of the backend as arguments. The client's connection comes over the channel, and only
  * after the sandbox is closed.
  */
 #include <errno.h>
@@ -16,18 +16,16 @@
 #include "daemon/session-sandbox.h"
 #include "daemon/session.h"
 
-static int parse_uid(int argc, char **argv, uid_t *uid)
+static int parse_number(const char *text, uint32_t *number)
 {
 	char *end;
 	unsigned long v;
 
-	if (argc != 2)
-		return -EINVAL;
 	errno = 0;
-	v = strtoul(argv[1], &end, 10);
-	if (errno != 0 || *end != '\0' || end == argv[1] || v == 0 || v >= UINT32_MAX)
+	v = strtoul(text, &end, 10);
+	if (errno != 0 || *end != '\0' || end == text || v == 0 || v >= UINT32_MAX)
 		return -EINVAL;
-	*uid = (uid_t)v;
+	*number = (uint32_t)v;
 	return 0;
 }
 
@@ -54,11 +52,14 @@ int main(int argc, char **argv)
 	};
 	struct fault why = { 0 };
 
-	if (parse_uid(argc, argv, &p.uid) < 0) {
+	if (argc != 3 || parse_number(argv[1], &p.uid) < 0 ||
+	    parse_number(argv[2], &s.backend) < 0 || !glue_mapper_for(s.backend)) {
 		fputs("iommu-broker-session: started by iommu-brokerd only\n", stderr);
 		return 2;
 	}
 	setvbuf(stderr, NULL, _IONBF, 0);
+	p.backend = s.backend;
+	s.glue = glue_mapper_for(s.backend);
 	s.channel = PRIV_FD_CHANNEL;
 	LIST_INIT(&s.handles);
 	LIST_INIT(&s.domains);

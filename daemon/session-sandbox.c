@@ -538,8 +538,7 @@ static int attributes_verify(struct sandbox *s, struct fault *why)
 
 static int calls_enter(struct sandbox *s, struct fault *why)
 {
-	(void)s;
-	return filter_load(why);
+	return filter_load(s->params->backend, why);
 }
 
 static int calls_verify(struct sandbox *s, struct fault *why)

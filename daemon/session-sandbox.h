@@ -17,6 +17,7 @@ struct sandbox_params {
 	uid_t uid;	  /* to become when started as root; ignored otherwise */
 	int empty_dir_fd; /* an open, already removed directory: the future root; consumed */
 	uint32_t max_fds; /* RLIMIT_NOFILE */
+	uint32_t backend; /* enum iob_backend: whose ioctls are allowed */
 };
 
 /* 0 when every stage is done and verified. Otherwise the process must exit. */

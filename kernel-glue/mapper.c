@@ -12,23 +12,29 @@
 #include "kernel-glue/mapper-ioctls.h"
 #include "kernel-glue/mapper-memory.h"
 
-const uint32_t glue_mapper_ioctls[] = {
+#define SIM	(1u << IOB_BACKEND_SIM)
+#define TYPE1	(1u << IOB_BACKEND_TYPE1)
+#define IOMMUFD (1u << IOB_BACKEND_IOMMUFD)
+#define REAL	(TYPE1 | IOMMUFD)
+#define ANY	(SIM | TYPE1 | IOMMUFD)
+
+const struct glue_mapper_ioctl glue_mapper_ioctls[] = {
 	/* vfio-device.c */
-	ABI_VFIO_DEVICE_GET_INFO,
-	ABI_VFIO_DEVICE_GET_REGION_INFO,
-	ABI_VFIO_DEVICE_GET_IRQ_INFO,
-	ABI_VFIO_DEVICE_SET_IRQS,
-	ABI_VFIO_DEVICE_RESET,
+	{ ABI_VFIO_DEVICE_GET_INFO, REAL },
+	{ ABI_VFIO_DEVICE_GET_REGION_INFO, REAL },
+	{ ABI_VFIO_DEVICE_GET_IRQ_INFO, REAL },
+	{ ABI_VFIO_DEVICE_SET_IRQS, REAL },
+	{ ABI_VFIO_DEVICE_RESET, REAL },
 	/* type1-map.c */
-	ABI_TYPE1_GET_INFO,
-	ABI_TYPE1_MAP_DMA,
-	ABI_TYPE1_UNMAP_DMA,
+	{ ABI_TYPE1_GET_INFO, TYPE1 },
+	{ ABI_TYPE1_MAP_DMA, TYPE1 },
+	{ ABI_TYPE1_UNMAP_DMA, TYPE1 },
 	/* iommufd-map.c */
-	ABI_VFIO_DEVICE_ATTACH_PT,
-	ABI_IOMMU_IOAS_IOVA_RANGES,
-	ABI_IOMMU_IOAS_MAP,
-	ABI_IOMMU_IOAS_MAP_FILE,
-	ABI_IOMMU_IOAS_UNMAP,
+	{ ABI_VFIO_DEVICE_ATTACH_PT, IOMMUFD },
+	{ ABI_IOMMU_IOAS_IOVA_RANGES, IOMMUFD },
+	{ ABI_IOMMU_IOAS_MAP, IOMMUFD },
+	{ ABI_IOMMU_IOAS_MAP_FILE, IOMMUFD },
+	{ ABI_IOMMU_IOAS_UNMAP, IOMMUFD },
 };
 const size_t glue_mapper_ioctl_count = sizeof(glue_mapper_ioctls) / sizeof(glue_mapper_ioctls[0]);
 
@@ -52,11 +58,6 @@ const struct glue_mapper *glue_mapper_for(uint32_t backend)
 }
 
 /* ---- refusals ---- */
-
-#define SIM	(1u << IOB_BACKEND_SIM)
-#define TYPE1	(1u << IOB_BACKEND_TYPE1)
-#define IOMMUFD (1u << IOB_BACKEND_IOMMUFD)
-#define ANY	(SIM | TYPE1 | IOMMUFD)
 
 #define MAP    (1u << IOB_STEP_MAP)
 #define REPLAY (1u << IOB_STEP_REPLAY)

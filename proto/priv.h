@@ -146,8 +146,8 @@ struct priv_granted { /* fds: session's end, client's end */
 };
 
 struct priv_init { /* fd: the client's connection */
-	uint32_t session_id;
-	uint32_t backend; /* enum iob_backend */
+	uint32_t session_id; /* for logs */
+	uint32_t reserved;
 };
 
 struct priv_attach { /* ATTACH: fd: the bound device */

@@ -43,14 +43,27 @@ static int total_fds(void)
 	return sum;
 }
 
+/* The counters of all processors are added up now and then, or when root asks for it. */
+static void refresh_counters(void)
+{
+	FILE *f = fopen("/proc/sys/vm/stat_refresh", "we");
+
+	if (!f)
+		return;
+	fputs("1", f);
+	fclose(f);
+}
+
 /* Every page ever pinned by get_user_pages() and its like, less those let go, since boot. */
 static long kernel_pins(void)
 {
-	FILE *f = fopen("/proc/vmstat", "re");
+	FILE *f;
 	char name[64];
 	long value, pins = 0;
 	int seen = 0;
 
+	refresh_counters();
+	f = fopen("/proc/vmstat", "re");
 	if (!f)
 		return -1;
 	while (fscanf(f, "%63s %ld", name, &value) == 2) {

@@ -14,15 +14,6 @@
 #define MEMORY_ENABLE 2u
 #define MASTER_ENABLE 4u
 
-void edu_ready(iob_device *d)
-{
-	uint16_t command;
-
-	ok(iob_device_read(d, IOB_REGION_CONFIG, COMMAND, &command, sizeof(command)));
-	command |= MEMORY_ENABLE | MASTER_ENABLE;
-	ok(iob_device_write(d, IOB_REGION_CONFIG, COMMAND, &command, sizeof(command)));
-}
-
 /* 4 bytes each: older kernels split 8, and the addresses are below 2^28. */
 static void begin(iob_device *d, uint32_t source, uint32_t target, uint32_t bytes, uint32_t command)
 {
@@ -44,6 +35,20 @@ void edu_wait(iob_device *d)
 {
 	while (edu_is_busy(d)) /* Check's time limit ends what never ends */
 		sleep_ms(backend_is_real() ? 10 : 1);
+}
+
+/* There is no reset: what somebody else began before may still be running, and until it is done the
+ * device takes no other request. Without bus mastering it comes to nothing. */
+void edu_ready(iob_device *d)
+{
+	uint16_t command;
+
+	ok(iob_device_read(d, IOB_REGION_CONFIG, COMMAND, &command, sizeof(command)));
+	command |= MEMORY_ENABLE;
+	ok(iob_device_write(d, IOB_REGION_CONFIG, COMMAND, &command, sizeof(command)));
+	edu_wait(d);
+	command |= MASTER_ENABLE;
+	ok(iob_device_write(d, IOB_REGION_CONFIG, COMMAND, &command, sizeof(command)));
 }
 
 void edu_fetch(iob_device *d, uint64_t iova, uint32_t bytes)

@@ -6,5 +6,10 @@
 #include "tests/hostile/raw.h"
 
 Suite *frame_suite(void);
+Suite *fds_suite(void);
+Suite *numbers_suite(void);
+Suite *pressure_suite(void);
+Suite *others_suite(void);
+Suite *noise_suite(void);
 
 #endif

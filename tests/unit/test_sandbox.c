@@ -176,6 +176,7 @@ static void child(const struct scene *scene, int log, int channel)
 		.uid = SESSION_UID,
 		.empty_dir_fd = EMPTY_DIR,
 		.max_fds = MAX_FDS,
+		.backend = IOB_BACKEND_IOMMUFD,
 	};
 	struct fault why = { 0 };
 
@@ -415,6 +416,8 @@ static const struct forbidden {
 	{ "ioctl VFIO_GROUP_GET_DEVICE_FD", SYS_ioctl, { 0, 0x3b6a }, false },
 	{ "ioctl VFIO_DEVICE_IOEVENTFD", SYS_ioctl, { 0, 0x3b74 }, false },
 	{ "ioctl VFIO_DEVICE_BIND_IOMMUFD", SYS_ioctl, { 0, 0x3b76 }, false },
+	{ "ioctl type1 MAP_DMA, on a device hot reset, in a session of iommufd", SYS_ioctl,
+	  { 0, 0x3b71 }, false },
 	{ "ioctl IOMMU_OPTION", SYS_ioctl, { 0, 0x3b87 }, false },
 	{ "ioctl IOMMU_IOAS_CHANGE_PROCESS", SYS_ioctl, { 0, 0x3b92 }, false },
 	{ "ioctl IOMMU_TEST", SYS_ioctl, { 0, 0x3ba0 }, false },
@@ -560,7 +563,7 @@ static void check_memory(int fd)
  * attacker, left in the upper half. */
 static void check_ioctl(void)
 {
-	check(ioctl(STDIN_FILENO, 0x3b71, NULL) < 0 && errno == ENOTTY, "ioctl");
+	check(ioctl(STDIN_FILENO, 0x3b85, NULL) < 0 && errno == ENOTTY, "ioctl");
 	check(syscall(SYS_ioctl, 0L, 0x3b6bL | 1L << 40, 0L) < 0 && errno == ENOTTY,
 	      "ioctl with a long number");
 }

@@ -22,7 +22,13 @@ build=${IOB_BUILD:-$vm_dir/../../build}
 "$vm_dir/kernels.sh"
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+pids=()
+# shellcheck disable=SC2317  # called by the trap
+clean_up() {
+	[ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || :
+	rm -rf "$work"
+}
+trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
 stage=$work/stage
@@ -48,13 +54,24 @@ check_log() {
 	return 1
 }
 
+# guest KIND: its output with the kind before each line, for they run at the same time: most of their
+# time is waiting for a device
+guest() {
+	local kind=$1 begin=$SECONDS status=0
+	say "$kind: booting"
+	"$vm_dir/run.sh" "$kind" --timeout 600 --out "$work/$kind.log" "$stage" 2>&1 |
+		sed -u "s/^/$kind: /" || status=$?
+	check_log "$kind" || status=1
+	say "$kind: status $status, $((SECONDS - begin)) s"
+	return "$status"
+}
+
 failed=0
 for kind in "${kinds[@]}"; do
-	say "$kind: booting"
-	begin=$SECONDS status=0
-	"$vm_dir/run.sh" "$kind" --timeout 600 --out "$work/$kind.log" "$stage" || status=$?
-	check_log "$kind" || failed=1
-	[ "$status" -eq 0 ] || failed=1
-	say "$kind: status $status, $((SECONDS - begin)) s"
+	guest "$kind" &
+	pids+=($!)
+done
+for pid in "${pids[@]}"; do
+	wait "$pid" || failed=1
 done
 exit "$failed"
