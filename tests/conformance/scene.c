@@ -65,6 +65,13 @@ void set_scene(void)
 	as(BOB, bob_binds);
 }
 
+void bob_is_bound(void)
+{
+	bob_opens();
+	own_domain();
+	ok(iob_device_bind(device, iob_domain_fd(domain)));
+}
+
 void dma_works(void)
 {
 	memory_fill(&memory, OFFSET + 100, 1000, 77);
@@ -127,4 +134,18 @@ void domain_devices_wait(iob_domain *d, uint32_t count)
 	for (int i = 0; i < 2000 && domain_devices(d) != count; i++)
 		usleep(10000);
 	ck_assert_uint_eq(domain_devices(d), count);
+}
+
+void alice_grants_window(void)
+{
+	struct iob_map_op op;
+	uint32_t id;
+
+	alice_maps();
+	op = map_at(WINDOW - PAGE, &memory, 0, PAGE, BOTH);
+	ok(iob_map(domain, &op, NULL));
+	op = map_at(WINDOW_LAST + 1, &memory, 0, PAGE, BOTH);
+	ok(iob_map(domain, &op, NULL));
+	alice_grants(WORKER, 0, WINDOW, WINDOW_LAST, &id);
+	board[GRANT_ID] = id;
 }

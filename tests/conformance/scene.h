@@ -31,6 +31,16 @@ extern struct memory memory;
 void alice_maps(void);
 void alice_grants_bind(void);
 void alice_grants(uint32_t rights, uint32_t flags, uint64_t first, uint64_t last, uint32_t *id);
+
+/* Bob may map in a window; alice has mappings of her own right before and behind it. The id of the
+ * grant is in board[GRANT_ID]. */
+#define WINDOW	     UINT64_C(0x800000)
+#define WINDOW_BYTES (16 * PAGE)
+#define WINDOW_LAST  (WINDOW + WINDOW_BYTES - 1)
+#define WORKER	     (IOB_RIGHT_MAP | IOB_RIGHT_UNMAP | IOB_RIGHT_INSPECT)
+#define GRANT_ID     0
+void alice_grants_window(void);
+
 /* bob's: open the first edu; put it into what alice granted; all of it */
 void bob_opens(void);
 void bob_binds(void);
@@ -39,6 +49,8 @@ void set_scene(void);
 
 /* A domain of one's own, with memory as alice_maps() has it. */
 void own_domain(void);
+/* Bob alone, with a domain and the first edu in it. */
+void bob_is_bound(void);
 /* The device does DMA as it should in that memory, both ways. */
 void dma_works(void);
 /* Wait for an event of a device. */

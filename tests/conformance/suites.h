@@ -6,14 +6,19 @@
 #include "tests/harness/harness.h"
 
 Suite *connection_suite(void);
+Suite *policy_suite(void);
 Suite *domain_suite(void);
 Suite *memory_suite(void);
+Suite *seals_suite(void);
 Suite *mapping_suite(void);
 Suite *handles_suite(void);
 Suite *bind_suite(void);
 Suite *dma_suite(void);
 Suite *grant_suite(void);
+Suite *revoke_suite(void);
 Suite *device_suite(void);
+Suite *irq_suite(void);
+Suite *direct_suite(void);
 Suite *death_suite(void);
 Suite *monitor_suite(void);
 

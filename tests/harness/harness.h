@@ -176,6 +176,8 @@ struct memory {
 #define HUGE   4u /* hugetlb, 2 MiB */
 
 struct memory memory_make(size_t bytes, unsigned how);
+/* A further description of the same file, opened as mode says. */
+int memory_reopen(int fd, int mode);
 /* Sealed, and registered on the handle. */
 struct memory memory_registered(iob_domain *domain, size_t bytes, uint32_t access);
 void memory_fill(const struct memory *m, size_t offset, size_t bytes, uint8_t seed);

@@ -2,6 +2,7 @@
 /* memory.c - memfds as a client should make them, and as it should not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -26,6 +27,18 @@ struct memory memory_make(size_t bytes, unsigned how)
 		ck_assert_ptr_ne(m.at, MAP_FAILED);
 	}
 	return m;
+}
+
+/* A further description of the same file, opened as mode says. */
+int memory_reopen(int fd, int mode)
+{
+	char path[64];
+	int copy;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	copy = open(path, mode | O_CLOEXEC);
+	ck_assert_msg(copy >= 0, "%s: %s", path, strerror(errno));
+	return copy;
 }
 
 struct memory memory_registered(iob_domain *domain, size_t bytes, uint32_t access)

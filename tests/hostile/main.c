@@ -5,8 +5,8 @@
 int main(void)
 {
 	Suite *const suites[] = {
-		frame_suite(), fds_suite(), numbers_suite(), pressure_suite(), others_suite(),
-		noise_suite(),
+		frame_suite(),	  body_suite(),	  fds_suite(),	 numbers_suite(),
+		pressure_suite(), others_suite(), noise_suite(),
 	};
 
 	return run_suites(suites, COUNT(suites));

@@ -6,6 +6,7 @@
 #include "tests/hostile/raw.h"
 
 Suite *frame_suite(void);
+Suite *body_suite(void);
 Suite *fds_suite(void);
 Suite *numbers_suite(void);
 Suite *pressure_suite(void);

@@ -38,8 +38,8 @@ static void unwanted(void)
 		if (o->fds > 0 || o->op == IOB_OP_SET_IRQ)
 			continue;
 		for (size_t c = 0; c < COUNT(counts); c++)
-			raw_refused(raw_ask_fds(raw_handle_for(o->kind), o->op, body, o->body,
-						many, counts[c]),
+			raw_refused(raw_ask_fds(raw_handle_for(o->kind), o->op, body, o->body, many,
+						counts[c]),
 				    IOB_E_PROTOCOL);
 	}
 }
@@ -62,8 +62,8 @@ static void missing_or_more(void)
 		if (o->fds == 0)
 			continue;
 		for (size_t c = 0; c < COUNT(counts); c++)
-			raw_refused(raw_ask_fds(raw_handle_for(o->kind), o->op, body, o->body,
-						many, counts[c]),
+			raw_refused(raw_ask_fds(raw_handle_for(o->kind), o->op, body, o->body, many,
+						counts[c]),
 				    IOB_E_PROTOCOL);
 	}
 	raw_refused(raw_ask_fds(raw_handles.device, IOB_OP_SET_IRQ, body,
@@ -94,8 +94,7 @@ static void with_garbage(void)
 	raw_refused(raw_code(raw_handles.conn), IOB_E_PROTOCOL);
 	raw_refused(raw_ask_fds(raw_handles.conn, 0x7777, NULL, 0, many, MAX_FDS),
 		    IOB_E_UNSUPPORTED);
-	raw_refused(raw_ask_fds(raw_handles.conn, IOB_OP_MAP, NULL, 0, many, 16),
-		    IOB_E_WRONG_KIND);
+	raw_refused(raw_ask_fds(raw_handles.conn, IOB_OP_MAP, NULL, 0, many, 16), IOB_E_WRONG_KIND);
 }
 
 /* The next number that a descriptor gets tells whether one stayed: as many are open as before. */
@@ -158,9 +157,11 @@ static void not_handles(void)
 	fds[n++] = eventfd(0, 0);
 	fds[n++] = raw_handles.conn;
 	for (size_t i = 0; i < n; i++) {
-		raw_refused(raw_ask_fds(raw_handles.domain, IOB_OP_DOMAIN_BIND, NULL, 0, &fds[i], 1),
+		raw_refused(raw_ask_fds(raw_handles.domain, IOB_OP_DOMAIN_BIND, NULL, 0, &fds[i],
+					1),
 			    IOB_E_BAD_HANDLE);
-		raw_refused(raw_ask_fds(raw_handles.device, IOB_OP_DEVICE_BIND, NULL, 0, &fds[i], 1),
+		raw_refused(raw_ask_fds(raw_handles.device, IOB_OP_DEVICE_BIND, NULL, 0, &fds[i],
+					1),
 			    IOB_E_BAD_HANDLE);
 	}
 	/* its own socket, and another of the same kind */
@@ -193,8 +194,8 @@ static void not_memory(void)
 	fds[n++] = raw_handles.domain;
 	for (size_t i = 0; i < n; i++)
 		for (size_t r = 0; r < COUNT(reqs); r++) {
-			uint32_t code = raw_ask_fds(raw_handles.domain, IOB_OP_MEMORY_ADD,
-						    &reqs[r], sizeof(reqs[r]), &fds[i], 1);
+			uint32_t code = raw_ask_fds(raw_handles.domain, IOB_OP_MEMORY_ADD, &reqs[r],
+						    sizeof(reqs[r]), &fds[i], 1);
 
 			ck_assert_msg(code == IOB_E_MEMORY_KIND || code == IOB_E_MEMORY_ACCESS,
 				      "%zu: %s", i, iob_code_name((int)code));

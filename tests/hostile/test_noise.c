@@ -20,8 +20,8 @@ static uint32_t noise(uint32_t below)
 
 static uint64_t number(void)
 {
-	static const uint64_t some[] = { 0, 1, 2, 4, 16, PAGE, RAW_IOVA, 0x40000, UINT32_MAX,
-					 UINT64_MAX };
+	static const uint64_t some[] = { 0,    1,	 2,	  4,	      16,
+					 PAGE, RAW_IOVA, 0x40000, UINT32_MAX, UINT64_MAX };
 
 	return noise(4) ? some[noise(COUNT(some))] : state;
 }

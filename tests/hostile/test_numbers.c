@@ -40,9 +40,10 @@ static void counts_and_strides(void)
 	for (size_t i = 0; i < COUNT(ops); i++) {
 		uint16_t op = ops[i].op;
 		uint32_t size = ops[i].size;
-		const uint32_t strides[] = { 0,	       1,	  7,	      8,	 size - 8,
-					     size - 1, size + 1,  size + 4,   65528,	 65536,
-					     65544,    INT32_MAX, 0x80000000, 0xfffffff8, UINT32_MAX };
+		const uint32_t strides[] = {
+			0,     1,     7,     8,		size - 8,   size - 1,	size + 1,  size + 4,
+			65528, 65536, 65544, INT32_MAX, 0x80000000, 0xfffffff8, UINT32_MAX
+		};
 
 		raw_refused(batch(op, 0, size, 0), IOB_E_LIMIT);
 		raw_refused(batch(op, 0, size, size), IOB_E_LIMIT);
@@ -118,10 +119,11 @@ static uint32_t map_one(int domain, struct iob_map_op op)
 
 static void map_edges(void)
 {
-	static const uint64_t edges[] = { 0,	       1,	       PAGE - 1,	PAGE,
-					  PAGE + 1,    0x7fffffff,     0xfffff000,	UINT32_MAX,
-					  TOP >> 1,    (TOP >> 1) + 1, TOP - PAGE,	TOP - PAGE + 1,
-					  TOP - 1,     TOP,	       TOP << 12,	1ull << 52 };
+	static const uint64_t edges[] = {
+		0,	    1,		PAGE - 1,  PAGE,	   PAGE + 1,   0x7fffffff,
+		0xfffff000, UINT32_MAX, TOP >> 1,  (TOP >> 1) + 1, TOP - PAGE, TOP - PAGE + 1,
+		TOP - 1,    TOP,	TOP << 12, 1ull << 52
+	};
 
 	raw_open_all();
 	for (size_t o = 0; o < COUNT(edges); o++)
@@ -186,8 +188,8 @@ END_TEST
 
 static void unmap_edges(void)
 {
-	static const uint64_t edges[] = { 0,	    1,	    PAGE,     RAW_IOVA - 1, RAW_IOVA + 1,
-					  TOP >> 1, TOP - 1, TOP,      TOP - RAW_IOVA + 1 };
+	static const uint64_t edges[] = { 0,	    1,	     PAGE, RAW_IOVA - 1,      RAW_IOVA + 1,
+					  TOP >> 1, TOP - 1, TOP,  TOP - RAW_IOVA + 1 };
 	struct {
 		struct iob_batch_req req;
 		struct iob_unmap_op op;
@@ -302,13 +304,20 @@ END_TEST
 static void region_numbers(void)
 {
 	static const struct iob_region_req reqs[] = {
-		{ 0, 0, 0 },		{ 0, IOB_MAX_REGION_BYTES + 1, 0 },
-		{ 0, UINT32_MAX, 0 },	{ 0, 4, MIB },
-		{ 0, 4, MIB - 3 },	{ 0, 4, TOP },
-		{ 0, 4, TOP - 3 },	{ 0, 4, 1ull << 40 },
-		{ 7, 4, 1ull << 40 },	{ 9, 4, 0 },
-		{ UINT32_MAX, 4, 0 },	{ 7, 4, 4096 },
-		{ 0, 4096, MIB - 4095 }, { 2, 1, 0 },
+		{ 0, 0, 0 },
+		{ 0, IOB_MAX_REGION_BYTES + 1, 0 },
+		{ 0, UINT32_MAX, 0 },
+		{ 0, 4, MIB },
+		{ 0, 4, MIB - 3 },
+		{ 0, 4, TOP },
+		{ 0, 4, TOP - 3 },
+		{ 0, 4, 1ull << 40 },
+		{ 7, 4, 1ull << 40 },
+		{ 9, 4, 0 },
+		{ UINT32_MAX, 4, 0 },
+		{ 7, 4, 4096 },
+		{ 0, 4096, MIB - 4095 },
+		{ 2, 1, 0 },
 	};
 	struct iob_region_req write = { .bytes = 8 };
 

@@ -325,8 +325,7 @@ static void alice_binds_what_is_over(void)
 
 	ck_assert(raw_is_closed(domain));
 	device = open_device(conn);
-	raw_refused(raw_ask_fds(device, IOB_OP_DEVICE_BIND, NULL, 0, &domain, 1),
-		    IOB_E_BAD_HANDLE);
+	raw_refused(raw_ask_fds(device, IOB_OP_DEVICE_BIND, NULL, 0, &domain, 1), IOB_E_BAD_HANDLE);
 	ck_assert_int_ne(raw_send(domain, "", 1, NULL, 0), 0);
 }
 

@@ -7,6 +7,7 @@
 # IOB_BUILD says where the programs are (default: build). A suite that ends without a summary, and a
 # guest that does not end, are failures.
 set -euo pipefail
+# shellcheck source=tests/vm/common.sh
 . "$(dirname "$0")/common.sh"
 
 suites='unit conformance hostile' kinds=()
@@ -42,6 +43,9 @@ done
 # Symbols are for people with a debugger; unpacking them costs the guest seconds.
 strip --strip-debug "$stage"/build/*/* 2>/dev/null || :
 echo "$suites" > "$stage/build/suites"
+# What the unit tests read, where they look for it: in the directory they are started in.
+mkdir -p "$stage/build/source/systemd"
+cp "$vm_dir/../../systemd/iommu-broker.conf" "$stage/build/source/systemd/"
 cp "$vm_dir/guest-check.sh" "$stage/guest.sh"
 chmod 755 "$stage/guest.sh"
 
