@@ -40,7 +40,7 @@ monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c
 	main.c policy.c privileges.c reaper.c requests.c session.c spawn.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
 	daemon/interval-map.c \
-	$(addprefix daemon/session-,channel.c connection.c device.c domain.c filter.c handle.c \
+	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \
 	main.c mapping.c memory.c reply.c sandbox.c)
 sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c config.c device.c \
 	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)

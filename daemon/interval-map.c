@@ -236,6 +236,7 @@ static bool fits_on_top(struct interval_map *map, const struct interval_gap *wan
 static bool fits_in_range(struct interval_map *map, const struct interval_gap *want, uint64_t first,
 			  uint64_t last, uint64_t *iova)
 {
+	uint32_t holes = 0;
 	struct mapping *m;
 
 	if (first > last || last - first < want->length - 1)
@@ -247,6 +248,8 @@ static bool fits_in_range(struct interval_map *map, const struct interval_gap *w
 		/* m->gap is not 0 here, so that m->iova is not either. */
 		if (fits(want, max_u64(first, m->iova - m->gap), min_u64(last, m->iova - 1), iova))
 			return true;
+		if (++holes == want->max_holes)
+			return fits_on_top(map, want, first, last, iova);
 	}
 	return !m && fits_on_top(map, want, first, last, iova);
 }

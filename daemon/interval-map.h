@@ -62,6 +62,8 @@ struct interval_gap {
 	uint64_t length;  /* bytes, not 0 */
 	uint64_t modulus; /* a power of two: iova must equal phase modulo it */
 	uint64_t phase;
+	uint32_t max_holes; /* look at that many long enough holes in a range, then only above all
+			     * mappings; 0: at all of them */
 };
 
 /*

@@ -10,6 +10,7 @@
  *   OPEN -> BINDING -> BOUND -> DETACHING -> OPEN or FREE
  *              \________________/
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -104,6 +105,9 @@ static uint32_t domain_device_count(const struct domain *domain)
 
 static int bind_check(const struct handle *domain, const struct device *d, struct fault *why)
 {
+	const struct device *o;
+	uint32_t there = 0;
+
 	if ((domain->rights & IOB_RIGHT_BIND) == 0)
 		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
 				 "the domain handle lacks the right to bind");
@@ -115,21 +119,31 @@ static int bind_check(const struct handle *domain, const struct device *d, struc
 	if (d->state != DEVICE_OPEN)
 		return fault_set(why, IOB_E_BUSY, IOB_STEP_BIND, 0,
 				 "device %s is just being bound or unbound", d->info.name);
-	if (domain_device_count(domain->domain) >= MONITOR_DOMAIN_DEVICES)
+	LIST_FOREACH(o, &domain->domain->devices, of_domain)
+		there++; /* also those on their way out */
+	if (there >= MONITOR_DOMAIN_DEVICES)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 				 "devices: a domain has at most %u", MONITOR_DOMAIN_DEVICES);
 	return 0;
 }
 
-static void ask_to_attach(struct device *d)
+static void attach_failed(struct device *d)
+{
+	fault_set(&d->outcome, IOB_E_NO_MEMORY, IOB_STEP_ATTACH, ENOMEM, "out of memory");
+	device_detach(d->domain->session->monitor, d, IOB_UNBOUND_FAILED, false);
+}
+
+static void ask_to_attach(struct device *d, uint32_t handle_id)
 {
 	struct session *s = d->domain->session;
 	struct priv_message msg = { 0 };
 
 	msg.attach.domain_id = d->domain->id;
 	msg.attach.devices = domain_device_count(d->domain);
+	msg.attach.handle_id = handle_id;
 	if (glue_opener_type1.backend == s->monitor->glue->backend) {
-		session_ask(s, d, &msg, PRIV_ONLINE, NULL);
+		if (!session_ask(s, d, &msg, PRIV_ONLINE, NULL))
+			attach_failed(d);
 		return;
 	}
 	int fd = s->monitor->glue->descriptor_dup(d->bound.device_fd);
@@ -140,7 +154,8 @@ static void ask_to_attach(struct device *d)
 		device_detach(s->monitor, d, IOB_UNBOUND_FAILED, false);
 		return;
 	}
-	session_ask(s, d, &msg, PRIV_ATTACH, &fd);
+	if (!session_ask(s, d, &msg, PRIV_ATTACH, &fd))
+		attach_failed(d);
 	close(fd);
 }
 
@@ -169,7 +184,7 @@ void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *f
 	d->requester = (struct requester){ s->id, msg->hdr.serial, msg->hdr.op };
 	memset(&d->outcome, 0, sizeof(d->outcome));
 	LIST_INSERT_HEAD(&d->domain->devices, d, of_domain);
-	ask_to_attach(d);
+	ask_to_attach(d, domain->id);
 }
 
 /* Only now may the device's session, and through it the client, touch the device. */
@@ -211,6 +226,8 @@ static void bind_attached(struct monitor *m, struct device *d, const struct faul
 
 /* ---- out ---- */
 
+/* Of a domain that lives the device goes alone, when everybody has let go; of a dying one
+ * reap_domain() takes it along. */
 void device_detach(struct monitor *m, struct device *d, enum iob_unbound_reason reason,
 		   bool tell_owner)
 {
@@ -220,16 +237,17 @@ void device_detach(struct monitor *m, struct device *d, enum iob_unbound_reason 
 	d->state = DEVICE_DETACHING;
 	d->waiting = DEVICE_WAIT_REAPER;
 	if (tell_owner && d->owner && d->gained) {
-		d->waiting |= DEVICE_WAIT_LOST;
 		lost.lost.handle_id = d->handle->id;
 		lost.lost.reason = reason;
-		session_ask(d->owner, d, &lost, PRIV_LOST, NULL);
+		if (session_ask(d->owner, d, &lost, PRIV_LOST, NULL))
+			d->waiting |= DEVICE_WAIT_LOST;
 	}
 	if (d->domain->state == DOMAIN_LIVE) {
-		d->waiting |= DEVICE_WAIT_DETACH;
 		detach.attach.domain_id = d->domain->id;
 		detach.attach.devices = domain_device_count(d->domain);
-		session_ask(d->domain->session, d, &detach, PRIV_DETACH, NULL);
+		if (session_ask(d->domain->session, d, &detach, PRIV_DETACH, NULL))
+			d->waiting |= DEVICE_WAIT_DETACH;
+		device_waited(m, d, 0);
 	}
 }
 

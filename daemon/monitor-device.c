@@ -52,6 +52,12 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 				 s->account->devices);
 	if (device_refresh(s->monitor, d, why) < 0)
 		return -1;
+	/* another device may sit there by now, or another driver */
+	if ((wanted & ~policy_device_access(&s->monitor->config, &s->peer, &d->info)) != 0)
+		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
+				 "device %s: it has changed, and policy no longer gives access "
+				 "0x%x",
+				 name, wanted);
 	if (!d->info.usable)
 		return fault_set(why, IOB_E_UNSAFE, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
 				 d->info.why);
@@ -112,8 +118,7 @@ void monitor_device_open(struct session *s, struct priv_message *msg)
 	device_record(s, d, &rep.device_opened.record);
 	log_info("device %s: opened by session %u", d->info.name, s->id);
 	session_reply(s, &rep, PRIV_DEVICE_OPEN, msg->hdr.serial, pair);
-	close(pair[0]);
-	close(pair[1]);
+	close_pair(pair);
 }
 
 void device_release(struct monitor *m, struct device *d)

@@ -63,13 +63,15 @@ static int session_set_memlock(struct session *s, uint64_t bytes, struct fault *
 	struct rlimit limit = { bytes + MEMLOCK_SLACK_BYTES, bytes + MEMLOCK_SLACK_BYTES };
 
 	/* The simulator pins nothing; of an ended session the pid may be somebody else's by now. */
-	if (s->monitor->glue->backend == IOB_BACKEND_SIM || s->killed)
+	if (s->monitor->glue->backend == IOB_BACKEND_SIM || s->killed) {
+		s->memlock_bytes = bytes;
 		return 0;
+	}
+	s->memlock_bytes = bytes;
 	if (prlimit(s->pid, RLIMIT_MEMLOCK, &limit, NULL) < 0)
 		return fault_set(why, IOB_E_INTERNAL, IOB_STEP_LIMIT, errno,
 				 "the memlock limit of the session cannot be set: %s",
 				 strerror(errno));
-	s->memlock_bytes = bytes;
 	return 0;
 }
 
@@ -139,6 +141,7 @@ static struct domain *domain_new(struct session *s, uint64_t bytes, uint32_t map
 		d->id = ++m->next_domain_id;
 	} while (d->id == 0 || domain_by_id(m, d->id));
 	d->session = s;
+	d->session_id = s->id;
 	d->account = s->account;
 	d->max_bytes = bytes;
 	d->max_mappings = mappings;
@@ -206,6 +209,9 @@ static struct domain *domain_create(struct session *s, const struct priv_domain_
 		return NULL;
 	}
 	if (domain_open(d, fds, why) < 0) {
+		struct fault ignored;
+
+		session_set_memlock(s, s->memlock_bytes - d->max_bytes, &ignored);
 		LIST_REMOVE(d, of_session);
 		domain_free(d);
 		return NULL;
@@ -233,8 +239,8 @@ void monitor_domain_create(struct session *s, struct priv_message *msg)
 	log_info("domain %u: made by session %u, %llu bytes, %u mappings", d->id, s->id,
 		 (unsigned long long)d->max_bytes, d->max_mappings);
 	session_reply(s, &rep, PRIV_DOMAIN_CREATE, msg->hdr.serial, fds);
-	for (int i = 0; i < 3; i++)
-		close(fds[i]);
+	close_pair(fds);
+	close(fds[2]);
 }
 
 /* ---- further handles ---- */
@@ -282,8 +288,7 @@ void monitor_grant(struct session *s, struct priv_message *msg)
 	h->window_last = q->window_last;
 	rep.granted.handle_id = h->id;
 	session_reply(s, &rep, PRIV_GRANT, msg->hdr.serial, pair);
-	close(pair[0]);
-	close(pair[1]);
+	close_pair(pair);
 }
 
 /* Whoever may look gets a handle that can do nothing else, served by the domain's own session. */
@@ -321,8 +326,7 @@ void monitor_domain_open(struct session *s, struct priv_message *msg)
 	rep.done.id = h->domain->id;
 	session_tell(h->session, &adopt, PRIV_ADOPT, &pair[0]);
 	session_reply(s, &rep, PRIV_DOMAIN_OPEN, msg->hdr.serial, &pair[1]);
-	close(pair[0]);
-	close(pair[1]);
+	close_pair(pair);
 }
 
 /* ---- end ---- */
@@ -349,14 +353,12 @@ static void domain_drop_devices(struct monitor *m, struct domain *d)
 void domain_destroy(struct monitor *m, struct domain *d)
 {
 	struct handle *h, *next;
-	struct fault ignored;
 
 	log_info("domain %u: taken apart", d->id);
 	d->state = DOMAIN_DYING;
 	LIST_FOREACH_SAFE(h, &d->handles, of_domain, next)
 		handle_free(m, h);
 	d->root = NULL;
-	session_set_memlock(d->session, d->session->memlock_bytes - d->max_bytes, &ignored);
 	LIST_REMOVE(d, of_session);
 	d->session = NULL;
 	domain_drop_devices(m, d);
@@ -365,8 +367,12 @@ void domain_destroy(struct monitor *m, struct domain *d)
 
 void domain_reaped(struct monitor *m, struct domain *d)
 {
+	struct session *s = session_by_id(m, d->session_id);
 	struct device *dev, *next;
+	struct fault ignored;
 
+	if (s) /* not before: until now its pins counted */
+		session_set_memlock(s, s->memlock_bytes - d->max_bytes, &ignored);
 	LIST_FOREACH_SAFE(dev, &d->devices, of_domain, next) {
 		LIST_REMOVE(dev, of_domain);
 		dev->domain = NULL;

@@ -241,6 +241,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 static int watch_signals(struct monitor *m, struct fault *why)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, children would vanish uncollected */
 	m->on_sigterm = evsignal_new(m->base, SIGTERM, on_signal, m);
 	m->on_sigint = evsignal_new(m->base, SIGINT, on_signal, m);
 	if (!m->on_sigterm || !m->on_sigint || event_add(m->on_sigterm, NULL) < 0 ||
@@ -259,6 +260,7 @@ static int start(struct monitor *m, const struct options *o, struct fault *why)
 	m->base = event_base_new();
 	if (!m->base)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "no event loop");
+	close_init(m->base);
 	if (configure(m, o, why) < 0 || find_helpers(m, o->libexec, why) < 0 ||
 	    make_empty_dir(m, why) < 0 || watch_signals(m, why) < 0 || privileges_drop(why) < 0)
 		return -1;
@@ -287,6 +289,17 @@ static void finish(struct monitor *m)
 	config_deinit(&m->config);
 }
 
+/* What is opened next must not become standard error of the sessions. */
+static int open_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd < 0 ? -1 : close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static struct monitor m = { .listen_fd = -1, .lock_fd = -1, .empty_dir_fd = -1 };
@@ -297,6 +310,8 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	umask(022);
+	if (open_standard_fds() < 0)
+		return 1;
 	LIST_INIT(&m.sessions);
 	LIST_INIT(&m.accounts);
 	LIST_INIT(&m.domains);

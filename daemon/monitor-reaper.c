@@ -32,6 +32,7 @@ struct reaper {
 	bool revoke; /* also remove all mappings and the address space */
 	size_t count;
 	struct reaper_item *items;
+	int *keep; /* the descriptors of all that */
 	int pidfd;
 	struct event *on_exit;
 };
@@ -47,7 +48,7 @@ static int compare_fds(const void *a, const void *b)
  * another client's device or memory alive. */
 static void close_others(struct reaper *r)
 {
-	int keep[2 * MONITOR_DOMAIN_DEVICES + 2];
+	int *keep = r->keep;
 	size_t n = 0;
 	unsigned from = STDERR_FILENO + 1;
 
@@ -56,7 +57,7 @@ static void close_others(struct reaper *r)
 		keep[n++] = r->items[i].bound.device_fd;
 		keep[n++] = r->items[i].bound.group_fd;
 	}
-	qsort(keep, n, sizeof(keep[0]), compare_fds);
+	qsort(keep, n, sizeof(*keep), compare_fds);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)from)
 			continue;
@@ -111,6 +112,7 @@ static void reaper_free(struct reaper *r)
 	if (r->pidfd >= 0)
 		close(r->pidfd);
 	free(r->items);
+	free(r->keep);
 	free(r);
 }
 
@@ -170,9 +172,11 @@ static struct reaper *reaper_new(struct monitor *m, int context_fd, uint32_t tok
 {
 	struct reaper *r = calloc(1, sizeof(*r));
 
-	if (r)
-		r->items = calloc(devices ? devices : 1, sizeof(*r->items));
-	if (!r || !r->items)
+	if (r) {
+		r->items = calloc(devices + 1, sizeof(*r->items));
+		r->keep = calloc(2 * devices + 1, sizeof(*r->keep));
+	}
+	if (!r || !r->items || !r->keep)
 		abort(); /* better to die, and let the kernel take all apart, than to leave it be */
 	r->monitor = m;
 	r->context_fd = context_fd;
@@ -213,8 +217,13 @@ void reap_device(struct monitor *m, struct device *d)
 
 void reap_domain(struct monitor *m, struct domain *domain)
 {
-	struct reaper *r = reaper_new(m, domain->context_fd, domain->token, MONITOR_DOMAIN_DEVICES);
 	struct device *d;
+	size_t devices = 0;
+
+	/* all that are in it, also those on their way out */
+	LIST_FOREACH(d, &domain->devices, of_domain)
+		devices++;
+	struct reaper *r = reaper_new(m, domain->context_fd, domain->token, devices);
 
 	domain->context_fd = -1;
 	r->domain = domain;

@@ -89,7 +89,7 @@ static struct expectation *expectation_new(struct session *s, struct device *d, 
 	return e;
 }
 
-void session_ask(struct session *s, struct device *d, struct priv_message *msg, uint32_t op,
+bool session_ask(struct session *s, struct device *d, struct priv_message *msg, uint32_t op,
 		 const int *fds)
 {
 	struct expectation *e = expectation_new(s, d, op);
@@ -98,6 +98,7 @@ void session_ask(struct session *s, struct device *d, struct priv_message *msg, 
 		session_kill(s, "out of memory");
 	else
 		session_send(s, msg, op, e->serial, false, fds);
+	return e != NULL;
 }
 
 void session_forget_answer(struct monitor *m, struct device *d, uint32_t op)
@@ -172,7 +173,7 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (int i = 0; i < MONITOR_MESSAGES_A_TURN && !s->killed; i++) {
 		memset(&msg.hdr, 0, sizeof(msg.hdr));
-		ssize_t n = message_receive((int)fd, &msg, sizeof(msg), &fds);
+		ssize_t n = message_receive((int)fd, &msg, sizeof(msg), &fds, PRIV_MAX_FDS);
 
 		if (n == -EAGAIN)
 			return;
@@ -190,17 +191,20 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 
 /* ---- end ---- */
 
-/* Descriptors that wait unread in a queue are closed with it: take them out first. */
-static void drain(int channel)
+/* Descriptors that wait unread in a queue are closed with it: take them out first. 0 at the end of
+ * the channel, -EAGAIN before. */
+static int drain(int channel)
 {
 	struct priv_message msg;
 	struct fd_list fds;
-	ssize_t n;
+	ssize_t n = 1;
 
-	do {
-		n = message_receive(channel, &msg, sizeof(msg), &fds);
+	/* bounded: somebody may have the other end and write on and on */
+	for (int i = 0; i < MONITOR_MESSAGES_A_TURN && n != 0 && n != -EAGAIN; i++) {
+		n = message_receive(channel, &msg, sizeof(msg), &fds, PRIV_MAX_FDS);
 		close_foreign(&fds);
-	} while (n > 0 || n == -EMSGSIZE || n == -EMFILE);
+	}
+	return n == 0 ? 0 : -EAGAIN;
 }
 
 /* Answers that will never come count as given: the process and its descriptors are gone. */
@@ -242,6 +246,10 @@ static void session_free(struct session *s)
 		event_free(s->on_channel);
 	if (s->on_exit)
 		event_free(s->on_exit);
+	if (s->on_end)
+		event_free(s->on_end);
+	if (s->on_end_timeout)
+		event_free(s->on_end_timeout);
 	if (s->channel >= 0)
 		close_foreign_fd(s->channel);
 	if (s->pidfd >= 0)
@@ -252,16 +260,8 @@ static void session_free(struct session *s)
 	free(s);
 }
 
-static void on_exit_event(evutil_socket_t fd, short what, void *arg)
+static void session_finish(struct session *s)
 {
-	struct session *s = arg;
-
-	(void)fd;
-	(void)what;
-	if (!s->killed)
-		session_kill(s, "its process ended");
-	spawn_collect(s->pidfd);
-	drain(s->channel);
 	session_release_objects(s);
 	LIST_REMOVE(s, link);
 	s->monitor->slots[s->slot] = 0;
@@ -269,6 +269,47 @@ static void on_exit_event(evutil_socket_t fd, short what, void *arg)
 	s->account->sessions--;
 	account_put(s->account);
 	session_free(s);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	if (drain((int)fd) == 0)
+		session_finish(arg);
+}
+
+/* The companion hangs in a close(), or somebody else got hold of the channel: the monitor's own
+ * descriptors have to do to take apart what the session had. */
+static void on_end_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	(void)fd;
+	(void)what;
+	log_warn("session %u: something still holds its descriptors", s->id);
+	session_finish(s);
+}
+
+/* The session is dead; its descriptors are closed when its companion is, too. The end of the channel
+ * tells: only then can its devices be had again. */
+static void on_exit_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct timeval limit = { .tv_sec = MONITOR_END_SECONDS };
+
+	(void)fd;
+	(void)what;
+	if (!s->killed)
+		session_kill(s, "its process ended");
+	/* Its companion, too. A session leads a process group of its own, whose number is taken as
+	 * long as its leader is not collected. */
+	kill(-s->pid, SIGKILL);
+	spawn_collect(s->pidfd);
+	s->on_end = event_new(s->monitor->base, s->channel, EV_READ | EV_PERSIST, on_end, s);
+	s->on_end_timeout = evtimer_new(s->monitor->base, on_end_timeout, s);
+	if (drain(s->channel) == 0 || !s->on_end || !s->on_end_timeout ||
+	    event_add(s->on_end, NULL) < 0 || event_add(s->on_end_timeout, &limit) < 0)
+		session_finish(s);
 }
 
 static void on_start_timeout(evutil_socket_t fd, short what, void *arg)

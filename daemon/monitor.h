@@ -23,7 +23,8 @@
 
 /* Named limits; those of the configuration come on top. */
 #define MONITOR_START_SECONDS	10  /* a session must be locked up by then */
-#define MONITOR_ANSWER_SECONDS	30  /* DETACH, LOST */
+#define MONITOR_ANSWER_SECONDS	120 /* DETACH, LOST: behind a batch that pins */
+#define MONITOR_END_SECONDS	2   /* a dead session's companion, which may hang in a close() */
 #define MONITOR_ATTACH_SECONDS	120 /* ATTACH, ONLINE: may pin many gigabytes */
 #define MONITOR_SESSION_HANDLES 256 /* handles that one session serves */
 #define MONITOR_DOMAIN_DEVICES	64  /* devices in one domain */
@@ -72,6 +73,7 @@ struct domain {
 	uint32_t id;
 	enum domain_state state;
 	struct session *session; /* NULL when DYING */
+	uint32_t session_id;
 	struct account *account; /* charged until freed */
 	uint64_t max_bytes;
 	uint32_t max_mappings;
@@ -146,6 +148,8 @@ struct session {
 	bool killed;
 	struct event *on_channel;
 	struct event *on_exit;
+	struct event *on_end; /* after the exit: the end of the channel */
+	struct event *on_end_timeout;
 	struct event *on_start_timeout;
 	struct peer peer;
 	struct account *account;
@@ -214,8 +218,9 @@ void session_start(struct monitor *m, int client_fd, struct peer *p);
 void session_kill(struct session *s, const char *reason);
 /* Send a one-way command. A session that does not take it is killed. */
 void session_tell(struct session *s, struct priv_message *msg, uint32_t op, const int *fds);
-/* Send a command about a device whose answer leads to device_answered(). */
-void session_ask(struct session *s, struct device *d, struct priv_message *msg, uint32_t op,
+/* Send a command about a device whose answer, or the session's end, leads to device_answered().
+ * False when there will be neither: out of memory, the session is killed. */
+bool session_ask(struct session *s, struct device *d, struct priv_message *msg, uint32_t op,
 		 const int *fds);
 void session_reply(struct session *s, struct priv_message *msg, uint32_t op, uint32_t serial,
 		   const int *fds);
@@ -271,8 +276,10 @@ void spawn_collect(int pidfd);
 /* Close descriptors that a client could have chosen, or sockets in whose queue it could have left
  * some: close() may block for as long as somebody unfriendly likes (FUSE flush, lingering TCP), so
  * it is done in a thread that nobody waits for. */
+void close_init(struct event_base *b);
 void close_foreign(struct fd_list *fds);
 void close_foreign_fd(int fd);
+void close_pair(const int pair[2]);
 
 uint64_t monitor_now_ms(void);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/session-closer.h"
 #include "daemon/session.h"
 
 /* ---- to the monitor ---- */
@@ -55,7 +56,7 @@ static void queued_free(struct session *s, struct queued *e)
 {
 	STAILQ_REMOVE_HEAD(&s->queue, link);
 	if (e->fd >= 0)
-		close(e->fd);
+		closer_close(e->fd);
 	free(e);
 }
 
@@ -186,6 +187,10 @@ static void command_attach(struct session *s, struct priv_message *msg, struct f
 		fault_set(&why, IOB_E_GONE, IOB_STEP_ATTACH, 0, "the domain is gone");
 	else if (msg->hdr.op == PRIV_DETACH)
 		domain_detach(d, msg->attach.devices);
+	else if (!handle_by_id(s, msg->attach.handle_id, IOB_KIND_DOMAIN))
+		/* Revoked here, and the monitor has not heard of it yet. */
+		fault_set(&why, IOB_E_GONE, IOB_STEP_ATTACH, 0,
+			  "the domain handle was revoked or closed meanwhile");
 	else
 		domain_attach(d, fd, msg->attach.devices, &why);
 	priv_status_from_fault(&rep.answer.status, &why);
@@ -287,7 +292,7 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	memset(&msg.hdr, 0, sizeof(msg.hdr));
-	n = message_receive((int)fd, &msg, sizeof(msg), &fds);
+	n = message_receive((int)fd, &msg, sizeof(msg), &fds, MESSAGE_MAX_FDS);
 	if (n == -EAGAIN)
 		return;
 	if (n <= 0) {

@@ -309,8 +309,9 @@ static void device_bind(struct handle *h, const struct request *q)
 	channel_ask(h, q, &msg, PRIV_BIND, &q->fds->fd[0]);
 }
 
-/* Our descriptor goes first: the monitor's must be the last one, for its close takes the device
- * out of use. */
+/* Our descriptor is closed before the monitor can have done anything: it first asks the domain's
+ * session to let go. The monitor's must be the last one, for that close takes the device out of
+ * use. */
 static void device_unbind(struct handle *h, const struct request *q, struct fault *why)
 {
 	struct priv_message msg = { 0 };
@@ -322,8 +323,8 @@ static void device_unbind(struct handle *h, const struct request *q, struct faul
 		return;
 	}
 	msg.id.id = h->id;
-	device_forget(h->device);
-	channel_ask(h, q, &msg, PRIV_UNBIND, NULL);
+	if (channel_ask(h, q, &msg, PRIV_UNBIND, NULL))
+		device_forget(h->device);
 }
 
 void device_request(struct handle *h, const struct request *q)

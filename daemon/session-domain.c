@@ -80,12 +80,19 @@ int domain_attach(struct domain *d, int device_fd, uint32_t devices, struct faul
 	return 0;
 }
 
-/* Called before the device leaves. type1 forgets all mappings with the last one. */
+/*
+ * Called before the device leaves. type1 forgets all mappings with the last one, but only when its
+ * group has left the container, and until then the device reaches them. So they are unmapped here:
+ * from now on UNMAP has no more to do than to forget, and a device that joins before the last one
+ * is out meets what the map says and nothing else.
+ */
 void domain_detach(struct domain *d, uint32_t devices)
 {
 	d->devices = devices;
-	if (devices == 0 && d->session->glue->maps_need_device)
+	if (devices == 0 && d->session->glue->maps_need_device && d->online) {
+		mapping_withdraw(d);
 		d->online = false;
+	}
 }
 
 /* ---- requests ---- */

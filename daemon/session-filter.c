@@ -98,6 +98,7 @@ static const struct row session_rows[] = {
 
 	/* last words, of ours by write and of glibc by writev */
 	WHEN(write, IS(0, STDERR_FILENO)),
+	WHEN(write, IS(0, FILTER_FD_CLOSER)), /* numbers of descriptors to be closed */
 	WHEN(writev, IS(0, STDERR_FILENO)),
 
 	/* abort(), so that a failed assertion is reported as one. tgkill: see allow_abort() */

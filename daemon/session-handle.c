@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/session-closer.h"
 #include "daemon/session.h"
 
 /* ---- requests ---- */
@@ -18,16 +19,19 @@ static int check_frame(const struct iob_hdr *hdr, size_t n, struct fault *why)
 	if (hdr->size != n)
 		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
 				 "the header says %u bytes, the message has %zu", hdr->size, n);
-	if (hdr->flags != 0 || hdr->code != 0)
+	if (hdr->flags != 0 || hdr->code != 0 || hdr->tag == 0)
 		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
-				 "a request has flags 0 and code 0, not 0x%x and %u", hdr->flags,
-				 hdr->code);
+				 "a request has flags 0, code 0 and a tag, not 0x%x, %u and %u",
+				 hdr->flags, hdr->code, hdr->tag);
 	return 0;
 }
 
 static int check_operation(const struct handle *h, const struct operation *o, uint16_t op,
 			   struct fault *why)
 {
+	if (!h->greeted && op != IOB_OP_HELLO)
+		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_HELLO, 0,
+				 "HELLO must be the first request on a connection");
 	if (!o)
 		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
 				 "operation 0x%04x is not known", op);
@@ -35,9 +39,6 @@ static int check_operation(const struct handle *h, const struct operation *o, ui
 		return fault_set(why, IOB_E_WRONG_KIND, IOB_STEP_HANDLE, 0,
 				 "%s is for a %s handle, this is a %s handle", o->name,
 				 operation_kind_name(o->kind), operation_kind_name(h->kind));
-	if (!h->greeted && op != IOB_OP_HELLO)
-		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_HELLO, 0,
-				 "HELLO must be the first request on a connection");
 	if ((o->right & ~h->rights) != 0 && h->kind == IOB_KIND_DOMAIN)
 		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
 				 "%s needs right 0x%x, this handle has 0x%x", o->name, o->right,
@@ -130,14 +131,14 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	memset(h->session->in, 0, sizeof(struct iob_hdr)); /* of the message before */
-	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds);
+	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds, MESSAGE_MAX_FDS);
 	if (n == -EAGAIN)
 		return;
 	if (n > 0)
 		serve(h, (size_t)n, &fds);
 	else if (n == -EMSGSIZE || n == -EMFILE)
 		refuse_oversize(h, n);
-	fd_list_close(&fds);
+	closer_close_list(&fds);
 	if (n == 0 || (n < 0 && n != -EMSGSIZE && n != -EMFILE))
 		handle_close(h);
 }
@@ -202,23 +203,22 @@ void handle_free(struct handle *h)
 	free(h->out);
 	if (h->out_fd >= 0)
 		close(h->out_fd);
-	close(h->fd);
+	/* The client sees the end at once; what is left in the queue goes when it goes. */
+	shutdown(h->fd, SHUT_RDWR);
+	closer_close(h->fd);
 	LIST_REMOVE(h, link);
 	h->session->handle_count--;
 	free(h);
 }
 
-/* With the first handle the domain ends: its grants first, for their memory is mapped in it. The
- * kernel's side is left to the monitor, which stops the devices before it unmaps; only without a
- * monitor we unmap ourselves. */
+/* With the first handle the domain ends. Everything is unmapped before anybody sees the end of a
+ * handle: who had memory mapped through a grant uses it for something else then. */
 static void close_domain(struct handle *root)
 {
 	struct session *s = root->session;
 	struct domain *d = root->domain;
 	struct handle *h, *next;
 
-	if (s->channel >= 0)
-		d->online = false;
 	mapping_drop_domain(d);
 	LIST_FOREACH_SAFE(h, &s->handles, link, next)
 		if (h->domain == d && h != root)

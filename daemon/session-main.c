@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/session-closer.h"
 #include "daemon/session-sandbox.h"
 #include "daemon/session.h"
 
@@ -64,6 +65,10 @@ int main(int argc, char **argv)
 	LIST_INIT(&s.handles);
 	LIST_INIT(&s.domains);
 	LIST_INIT(&s.pendings);
+	if (closer_start(p.uid, &why) < 0) {
+		log_error("session: cannot start: %s", why.text);
+		return 1;
+	}
 	if (loop_new(&s) < 0) {
 		log_error("session: no event loop");
 		return 1;

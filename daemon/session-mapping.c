@@ -8,8 +8,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "daemon/log.h"
 #include "daemon/session.h"
+
+#define UNMAP_TRIES 100
+
+/* Holes looked at for one that is congruent: who fragments his space pays with small pages, not
+ * with the time of others. */
+#define CONGRUENT_HOLES 64
 
 #define AUTO_IOVA_FIRST (UINT64_C(1) << 20) /* keep clear of IOVA 0 and what firmware likes */
 
@@ -132,6 +140,7 @@ static int choose_iova(const struct handle *h, const struct iob_map_op *op, uint
 		.length = op->length,
 		.modulus = modulus,
 		.phase = op->offset & (modulus - 1),
+		.max_holes = CONGRUENT_HOLES,
 	};
 
 	if (op->iova_limit != 0 && op->iova_limit < last)
@@ -142,6 +151,7 @@ static int choose_iova(const struct handle *h, const struct iob_map_op *op, uint
 	/* Rather a mapping in small pages than none. */
 	want.modulus = page_bytes(d);
 	want.phase = 0;
+	want.max_holes = 0;
 	if (interval_map_find_gap(&d->map, &want, iova) == 0)
 		return 0;
 	return fault_set(why, IOB_E_IOVA_EXHAUSTED, IOB_STEP_RANGE, ENOSPC,
@@ -198,7 +208,15 @@ static int map_one(struct handle *h, const struct iob_map_op *op, uint64_t *iova
 	m->offset = op->offset;
 	m->memory = memory;
 	m->access = op->flags & (IOB_READ | IOB_WRITE);
-	if (d->online && kernel_map(d, m, why) < 0) {
+	int r = d->online ? kernel_map(d, m, why) : 0;
+
+	/* Without a monitor the last device can leave unannounced: recorded, for the next one. */
+	if (r == -ENXIO && d->session->glue->maps_need_device) {
+		d->online = false;
+		d->devices = 0;
+		r = 0;
+	}
+	if (r < 0) {
 		free(m);
 		return -1;
 	}
@@ -219,8 +237,15 @@ static void mapping_remove(struct domain *d, struct mapping *m)
 static int kernel_unmap(struct domain *d, const struct mapping *m, struct fault *why)
 {
 	const struct glue_mapper *glue = d->session->glue;
-	int r = glue->unmap(d->context_fd, d->token, m->iova, m->length);
+	int r, tries = UNMAP_TRIES;
 
+	/* EBUSY: iommufd is just pinning for a device that joins. ENOENT: it is not there, because the
+	 * last device left while no monitor could tell; that is what was asked for. */
+	do {
+		r = glue->unmap(d->context_fd, d->token, m->iova, m->length);
+	} while (r == -EBUSY && --tries > 0);
+	if (r == -ENOENT)
+		r = 0;
 	if (r < 0)
 		glue_map_fault((enum iob_backend)glue->backend, IOB_STEP_UNMAP, -r, m->iova,
 			       m->length, why);
@@ -310,6 +335,7 @@ static int batch_operation(const struct request *q, const struct batch *b, uint3
 {
 	const uint8_t *p = q->body + sizeof(b->req) + (size_t)i * b->req.stride;
 
+	memset(op, 0, op_bytes);
 	if (operation_take(p, b->req.stride, op, op_bytes, op_bytes) < 0)
 		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
 				 "%s: bytes of the operation beyond %zu are not known here and not "
@@ -411,19 +437,38 @@ void mapping_list(struct handle *h, const struct request *q)
 	reply(h, q->op, q->tag, h->session->out, sizeof(rep) + rep.count * sizeof(*rec), -1);
 }
 
+/* A mapping that must go and does not: only the end of this process makes the monitor take the
+ * domain apart, and nobody may be told that it is gone. */
+static void kernel_unmap_or_die(struct domain *d, const struct mapping *m)
+{
+	struct fault why;
+
+	if (kernel_unmap(d, m, &why) == 0)
+		return;
+	log_error("session %u: ends, a mapping cannot be removed: %s", d->session->id, why.text);
+	_exit(1);
+}
+
 static void drop_where(struct domain *d, const struct handle *only)
 {
 	struct mapping *m, *next;
-	struct fault ignored;
 
 	for (m = interval_map_from(&d->map, 0); m; m = next) {
 		next = interval_map_next(m);
 		if (only && m->memory->handle != only)
 			continue;
 		if (d->online)
-			kernel_unmap(d, m, &ignored);
+			kernel_unmap_or_die(d, m);
 		mapping_remove(d, m);
 	}
+}
+
+void mapping_withdraw(struct domain *d)
+{
+	struct mapping *m;
+
+	for (m = interval_map_from(&d->map, 0); m; m = interval_map_next(m))
+		kernel_unmap_or_die(d, m);
 }
 
 void mapping_drop_handle(struct handle *h)
@@ -461,14 +506,13 @@ static int replay_one(struct domain *d, const struct mapping *m, struct fault *w
 int mapping_replay(struct domain *d, struct fault *why)
 {
 	struct mapping *m, *undo;
-	struct fault ignored;
 
 	for (m = interval_map_from(&d->map, 0); m; m = interval_map_next(m)) {
 		if (replay_one(d, m, why) == 0)
 			continue;
 		for (undo = interval_map_from(&d->map, 0); undo != m;
 		     undo = interval_map_next(undo))
-			kernel_unmap(d, undo, &ignored);
+			kernel_unmap_or_die(d, undo);
 		return -1;
 	}
 	return 0;

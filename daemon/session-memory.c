@@ -22,6 +22,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "daemon/session-closer.h"
 #include "daemon/session.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -113,14 +114,14 @@ static struct memory *memory_new(struct handle *h, int fd, uint32_t access, stru
 	struct memory *m = calloc(1, sizeof(*m));
 
 	if (!m) {
-		close(fd);
+		closer_close(fd);
 		fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_LIMIT, ENOMEM, "out of memory");
 		return NULL;
 	}
 	m->glue.fd = fd;
 	m->access = access;
 	if (memory_prepare(m, s->glue, why) < 0) {
-		close(fd);
+		closer_close(fd);
 		free(m);
 		return NULL;
 	}
@@ -138,7 +139,7 @@ void memory_free(struct memory *m)
 	struct session *s = m->handle->session;
 
 	s->glue->memory_close(&m->glue);
-	close(m->glue.fd);
+	closer_close(m->glue.fd);
 	LIST_REMOVE(m, link);
 	s->memory_count--;
 	free(m);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/session.h"
@@ -54,7 +55,8 @@ static void send_or_keep(struct handle *h, const struct iovec *iov, size_t count
 
 	if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM)
 		out_keep(h, iov, count, fd);
-	/* Any other error: the client is gone; reading will find the end. */
+	else if (r < 0) /* the client is gone, or would wait for what cannot be sent */
+		shutdown(h->fd, SHUT_RDWR);
 }
 
 void reply(struct handle *h, uint16_t op, uint32_t tag, const void *body, size_t bytes, int fd)

@@ -214,6 +214,8 @@ void mapping_list(struct handle *h, const struct request *q);
  * domain is online. */
 void mapping_drop_handle(struct handle *h);
 void mapping_drop_domain(struct domain *d);
+/* Unmap everything in the kernel; the map keeps it for mapping_replay(). */
+void mapping_withdraw(struct domain *d);
 /* Map again in the kernel what the map says. On failure nothing of it stays there. */
 int mapping_replay(struct domain *d, struct fault *why);
 

@@ -122,11 +122,12 @@ struct glue_mapper {
 	/* Fills address/address_bytes of *m from its other members. */
 	int (*memory_open)(struct glue_memory *m, struct fault *why);
 	void (*memory_close)(struct glue_memory *m);
-	/* The caller has checked everything the kernel would not. access: IOB_READ | IOB_WRITE. No
+	/* -ENXIO: the context has lost its last device and takes no mappings (type1). The caller has
+	 * checked everything the kernel would not. access: IOB_READ | IOB_WRITE. No
 	 * fault: the hot path; glue_map_fault() explains the errno afterwards. */
 	int (*map)(int context_fd, uint32_t token, const struct glue_memory *m, uint64_t offset,
 		   uint64_t length, uint64_t iova, uint32_t access);
-	/* Exactly one earlier mapping. */
+	/* Exactly one earlier mapping. -ENOENT: it was not there. */
 	int (*unmap)(int context_fd, uint32_t token, uint64_t iova, uint64_t length);
 
 	/* ---- device ---- */

@@ -136,6 +136,14 @@ static int type1_ranges(int context_fd, uint32_t token, struct iob_range *ranges
 	return 0;
 }
 
+/* A container that its last group has left knows no mapping and takes none. */
+static bool has_iommu(int context_fd)
+{
+	struct abi_type1_info info = { .argsz = sizeof(info) };
+
+	return ioctl(context_fd, ABI_TYPE1_GET_INFO, &info) == 0;
+}
+
 static int type1_map(int context_fd, uint32_t token, const struct glue_memory *m, uint64_t offset,
 		     uint64_t length, uint64_t iova, uint32_t access)
 {
@@ -150,7 +158,10 @@ static int type1_map(int context_fd, uint32_t token, const struct glue_memory *m
 		a.flags |= ABI_TYPE1_MAP_READ;
 	if (access & IOB_WRITE)
 		a.flags |= ABI_TYPE1_MAP_WRITE;
-	return ioctl(context_fd, ABI_TYPE1_MAP_DMA, &a) < 0 ? -errno : 0;
+	if (ioctl(context_fd, ABI_TYPE1_MAP_DMA, &a) == 0)
+		return 0;
+	rc = -errno;
+	return has_iommu(context_fd) ? rc : -ENXIO;
 }
 
 /* An empty range is no error to the kernel, it answers 0 bytes. A length of 0 would be one. */
@@ -159,8 +170,11 @@ static int type1_unmap(int context_fd, uint32_t token, uint64_t iova, uint64_t l
 	struct abi_type1_unmap a = { .argsz = sizeof(a), .iova = iova, .size = length };
 
 	(void)token;
-	if (ioctl(context_fd, ABI_TYPE1_UNMAP_DMA, &a) < 0)
-		return -errno;
+	if (ioctl(context_fd, ABI_TYPE1_UNMAP_DMA, &a) < 0) {
+		int rc = -errno;
+
+		return has_iommu(context_fd) ? rc : -ENOENT;
+	}
 	return a.size == length ? 0 : -ENOENT;
 }
 

@@ -42,7 +42,7 @@ static void collect_fds(struct msghdr *m, struct fd_list *fds)
 	}
 }
 
-ssize_t message_receive(int sock, void *buffer, size_t size, struct fd_list *fds)
+ssize_t message_receive(int sock, void *buffer, size_t size, struct fd_list *fds, unsigned max_fds)
 {
 	union {
 		struct cmsghdr align;
@@ -53,7 +53,8 @@ ssize_t message_receive(int sock, void *buffer, size_t size, struct fd_list *fds
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
+		/* CMSG_LEN, not CMSG_SPACE, whose padding has room for one more. */
+		.msg_controllen = max_fds > 0 ? CMSG_LEN(max_fds * sizeof(int)) : 0,
 	};
 	ssize_t n;
 

@@ -28,11 +28,12 @@ void fd_list_close(struct fd_list *l);
 int fd_list_steal(struct fd_list *l, unsigned i);
 
 /*
- * Receive one record of at most size bytes without blocking. Returns its length, 0 at the end of
- * the connection, or -errno: -EAGAIN nothing there, -EMSGSIZE the record was longer, -EMFILE some
- * of its descriptors could not be received. fds is valid in every case; the caller disposes of it.
+ * Receive one record of at most size bytes and max_fds descriptors without blocking. What exceeds
+ * max_fds never becomes a descriptor of this process. Returns its length, 0 at the end of
+ * the connection, or -errno: -EAGAIN nothing there, -EMSGSIZE the record was longer, -EMFILE not all
+ * of its descriptors were received. fds is valid in every case; the caller disposes of it.
  */
-ssize_t message_receive(int sock, void *buffer, size_t size, struct fd_list *fds);
+ssize_t message_receive(int sock, void *buffer, size_t size, struct fd_list *fds, unsigned max_fds);
 
 /*
  * Send one record without blocking. 0 or -errno: -EAGAIN the peer does not read, -EPIPE it is

@@ -145,15 +145,16 @@ struct priv_granted { /* fds: session's end, client's end */
 	uint32_t reserved;
 };
 
-struct priv_init { /* fd: the client's connection */
+struct priv_init {	     /* fd: the client's connection */
 	uint32_t session_id; /* for logs */
 	uint32_t reserved;
 };
 
 struct priv_attach { /* ATTACH: fd: the bound device */
 	uint32_t domain_id;
-	uint32_t
-		devices; /* in the domain, with this one (ATTACH, ONLINE) or after it left (DETACH) */
+	uint32_t devices;   /* there: with this one (ATTACH, ONLINE), after it left (DETACH) */
+	uint32_t handle_id; /* ATTACH, ONLINE: the domain handle it was bound through */
+	uint32_t reserved;
 };
 
 struct priv_gained { /* fd: the bound device */
@@ -182,6 +183,7 @@ struct priv_answer { /* ATTACH, ONLINE, DETACH, LOST */
 };
 
 #define PRIV_MAX_BODY sizeof(struct priv_device_list)
+#define PRIV_MAX_FDS  1u /* with a request of a session */
 
 struct priv_message {
 	struct priv_hdr hdr;

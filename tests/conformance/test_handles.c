@@ -151,6 +151,92 @@ START_TEST(last_copy_may_be_the_passed_one)
 }
 END_TEST
 
+/* ---- nothing stays in a session that goes on ---- */
+
+static void connect_only(void)
+{
+	conn = connected();
+	device_name(EDU_1); /* by a connection of its own */
+}
+
+static void use_memory(void)
+{
+	struct memory good = memory_registered(domain, PAGE, BOTH), bad = memory_make(PAGE, 0);
+	struct iob_map_op op = map_anywhere(&good, 0, PAGE, BOTH);
+	struct iob_memory_add_rep rep;
+	uint64_t iova;
+
+	ok(iob_map(domain, &op, &iova));
+	refused(iob_memory_add(domain, bad.fd, BOTH, &rep), IOB_E_MEMORY_SEALS);
+	refused(iob_memory_add(domain, iob_conn_fd(conn), BOTH, &rep), IOB_E_MEMORY_KIND);
+	ok(iob_unmap(domain, iova, PAGE));
+	ok(iob_memory_drop(domain, good.id));
+	memory_registered(domain, PAGE, IOB_READ); /* left to the end of the handle */
+}
+
+static void use_device(void)
+{
+	int fd = eventfd(0, 0);
+
+	device = device_opened_when_free(conn, EDU_1);
+	refused(iob_device_bind(device, fd), IOB_E_BAD_HANDLE);
+	ok(iob_device_bind(device, iob_domain_fd(domain)));
+	ok(iob_device_set_irq(device, IOB_IRQ_MSI, IOB_IRQ_TRIGGER, 0, 1, &fd, 1));
+	ok(iob_device_unbind(device));
+	ok(iob_device_bind(device, iob_domain_fd(domain)));
+	iob_device_close(device);
+}
+
+static void use_everything(void)
+{
+	const struct iob_grant_req all = { .rights = IOB_RIGHT_ALL, .window_last = UINT64_MAX };
+	iob_domain *grant;
+	uint32_t id;
+
+	for (int i = 0; i < 3; i++) {
+		domain = domain_made(conn);
+		use_memory();
+		use_device();
+		ok(iob_domain_grant(domain, &all, &grant, &id));
+		iob_domain_close(grant);
+		ok(iob_domain_grant(domain, &all, &grant, &id));
+		ok(iob_domain_revoke(domain, id));
+		iob_domain_close(grant);
+		iob_domain_close(domain);
+	}
+	device_opened_when_free(conn, EDU_1); /* everything of before is over */
+}
+
+static void close_device(void)
+{
+	device = device_opened_when_free(conn, EDU_2);
+	iob_device_close(device);
+}
+
+START_TEST(session_keeps_nothing)
+{
+	pid_t session;
+	int fds, monitor_fds;
+
+	as(ALICE, connect_only);
+	broker_sessions_wait(1);
+	session = broker_session_new();
+	fds = process_fds(session);
+	monitor_fds = process_fds(broker_monitor());
+	as(ALICE, use_everything);
+	as(ALICE, close_device);
+	/* one device is open now: a handle in the session, nothing in the monitor */
+	for (int i = 0; i < 500; i++) {
+		if (process_fds(session) == fds + (fds > 0) &&
+		    process_fds(broker_monitor()) == monitor_fds)
+			return;
+		usleep(10000);
+	}
+	ck_abort_msg("descriptors: session %d, monitor %d; before %d, %d", process_fds(session),
+		     process_fds(broker_monitor()), fds, monitor_fds);
+}
+END_TEST
+
 Suite *handles_suite(void)
 {
 	Suite *s = suite_create("handles");
@@ -161,6 +247,7 @@ Suite *handles_suite(void)
 	tcase_add_test(tc, handles_of_gone_domains_are_refused);
 	tcase_add_test(tc, domain_owner_binds_a_device_given_to_her);
 	tcase_add_test(tc, last_copy_may_be_the_passed_one);
+	tcase_add_test(tc, session_keeps_nothing);
 	case_shared_end(tc);
 	return s;
 }

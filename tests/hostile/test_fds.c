@@ -80,7 +80,7 @@ END_TEST
 /* Also with messages that are refused before anybody counts. */
 static void with_garbage(void)
 {
-	struct iob_hdr hdr = { .size = 7, .op = IOB_OP_STATUS };
+	struct iob_hdr hdr = { .size = 7, .op = IOB_OP_STATUS, .tag = 1 };
 	static uint8_t big[IOB_MAX_MSG_BYTES + 100];
 
 	fill_many();

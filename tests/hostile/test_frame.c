@@ -10,7 +10,7 @@ static uint8_t big[2 * IOB_MAX_MSG_BYTES];
 
 static void short_messages(void)
 {
-	const struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS };
+	const struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS, .tag = 1 };
 
 	raw_open_all();
 	for (size_t n = 1; n < sizeof(hdr); n++)
@@ -36,7 +36,7 @@ static void wrong_sizes(void)
 	struct {
 		struct iob_hdr hdr;
 		struct iob_list_req req;
-	} m = { .hdr = { .op = IOB_OP_DEVICE_LIST } };
+	} m = { .hdr = { .op = IOB_OP_DEVICE_LIST, .tag = 1 } };
 
 	raw_open_all();
 	for (size_t i = 0; i < COUNT(sizes); i++) {
@@ -59,7 +59,7 @@ static void oversized(void)
 {
 	static const size_t sizes[] = { IOB_MAX_MSG_BYTES + 1, IOB_MAX_MSG_BYTES + 4096,
 					2 * IOB_MAX_MSG_BYTES };
-	struct iob_hdr hdr = { .op = IOB_OP_STATUS };
+	struct iob_hdr hdr = { .op = IOB_OP_STATUS, .tag = 1 };
 
 	raw_open_all();
 	for (size_t i = 0; i < COUNT(sizes); i++) {
@@ -103,7 +103,7 @@ END_TEST
 static void flags_and_codes(void)
 {
 	static const uint16_t flags[] = { IOB_MSG_REPLY, IOB_MSG_EVENT, 3, 4, 0x8000, UINT16_MAX };
-	struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS };
+	struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS, .tag = 1 };
 
 	raw_open_all();
 	for (size_t i = 0; i < COUNT(flags); i++) {
@@ -125,8 +125,8 @@ END_TEST
 
 static void tags(void)
 {
-	static const uint32_t numbers[] = { 0, 1, UINT32_MAX, 0x80000000 };
-	struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS };
+	static const uint32_t numbers[] = { 1, UINT32_MAX, 0x80000000 };
+	struct iob_hdr hdr = { .size = sizeof(hdr), .op = IOB_OP_STATUS, .tag = 1 };
 
 	raw_open_all();
 	for (size_t i = 0; i < COUNT(numbers); i++) {
@@ -135,9 +135,12 @@ static void tags(void)
 		raw_ok(raw_code(raw_handles.conn));
 		ck_assert_uint_eq(raw.hdr.tag, numbers[i]);
 	}
+	hdr.tag = 0; /* that of what nobody asked for */
+	ck_assert_int_eq(raw_send(raw_handles.conn, &hdr, sizeof(hdr), NULL, 0), 0);
+	raw_refused(raw_code(raw_handles.conn), IOB_E_PROTOCOL);
 }
 
-START_TEST(any_tag_comes_back)
+START_TEST(any_tag_but_0_comes_back)
 {
 	attack(tags);
 }
@@ -228,7 +231,7 @@ Suite *frame_suite(void)
 	tcase_add_test(tc, oversized_messages_are_refused);
 	tcase_add_test(tc, empty_messages_end_the_handle);
 	tcase_add_test(tc, answers_are_no_requests);
-	tcase_add_test(tc, any_tag_comes_back);
+	tcase_add_test(tc, any_tag_but_0_comes_back);
 	tcase_add_test(tc, nothing_goes_before_hello);
 	tcase_add_test(tc, versions_without_ours_are_refused);
 	tcase_add_test(tc, hello_may_be_repeated_anywhere);

@@ -256,7 +256,8 @@ START_TEST(mapper_ioctls_are_few)
 
 	for (size_t i = 0; i < glue_mapper_ioctl_count; i++) {
 		for (size_t j = 0; j < i; j++)
-			ck_assert_uint_ne(glue_mapper_ioctls[i].number, glue_mapper_ioctls[j].number);
+			ck_assert_uint_ne(glue_mapper_ioctls[i].number,
+					  glue_mapper_ioctls[j].number);
 		for (size_t j = 0; j < sizeof(never) / sizeof(never[0]); j++)
 			ck_assert_uint_ne(glue_mapper_ioctls[i].number, never[j]);
 	}

@@ -147,7 +147,7 @@ START_TEST(send_fills_sizes_from_the_table)
 	ck_assert_int_eq(message_socketpair(pair), 0);
 	m.grant.handle_id = 7;
 	ck_assert_int_eq(priv_send(pair[0], &m, PRIV_GRANT, 42, false, NULL), 0);
-	ssize_t n = message_receive(pair[1], &got, sizeof(got), &fds);
+	ssize_t n = message_receive(pair[1], &got, sizeof(got), &fds, MESSAGE_MAX_FDS);
 
 	ck_assert_int_eq(priv_check(&got, (size_t)n, fds.count, false, PRIV_STATE_READY), 0);
 	ck_assert_uint_eq(got.hdr.serial, 42);
@@ -155,7 +155,7 @@ START_TEST(send_fills_sizes_from_the_table)
 	/* a refusal leaves the descriptors at home */
 	m = message(0, 0, IOB_E_QUOTA);
 	ck_assert_int_eq(priv_send(pair[1], &m, PRIV_GRANT, 42, true, NULL), 0);
-	n = message_receive(pair[0], &got, sizeof(got), &fds);
+	n = message_receive(pair[0], &got, sizeof(got), &fds, MESSAGE_MAX_FDS);
 	ck_assert_int_eq(priv_check(&got, (size_t)n, fds.count, true, PRIV_STATE_READY), 0);
 	ck_assert_uint_eq(got.status.code, IOB_E_QUOTA);
 	ck_assert_int_eq(priv_send(pair[0], &m, 999, 0, false, NULL), -EINVAL);

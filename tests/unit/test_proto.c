@@ -50,7 +50,8 @@ START_TEST(record_with_descriptors)
 	char buffer[16];
 
 	ck_assert_int_eq(send_text("hello", fds, 2), 0);
-	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list), 5);
+	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list, MESSAGE_MAX_FDS),
+			 5);
 	ck_assert_int_eq(memcmp(buffer, "hello", 5), 0);
 	ck_assert_uint_eq(list.count, 2);
 	for (unsigned i = 0; i < 2; i++)
@@ -73,7 +74,8 @@ START_TEST(record_too_long_keeps_its_descriptors)
 	char buffer[4];
 
 	ck_assert_int_eq(send_text("too long", &fd, 1), 0);
-	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list), -EMSGSIZE);
+	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list, MESSAGE_MAX_FDS),
+			 -EMSGSIZE);
 	ck_assert_uint_eq(list.count, 1);
 	fd_list_close(&list);
 	ck_assert_int_eq(next_fd(), before);
@@ -90,7 +92,8 @@ START_TEST(most_descriptors_that_fit)
 	for (unsigned i = 0; i < MESSAGE_MAX_FDS; i++)
 		fds[i] = 0;
 	ck_assert_int_eq(send_text("x", fds, MESSAGE_MAX_FDS), 0);
-	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list), 1);
+	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list, MESSAGE_MAX_FDS),
+			 1);
 	ck_assert_uint_eq(list.count, MESSAGE_MAX_FDS);
 	fd_list_close(&list);
 	ck_assert_int_eq(next_fd(), before);
@@ -121,7 +124,8 @@ START_TEST(descriptors_cut_off)
 	ck_assert_int_eq(send_text("x", fds, 8), 0);
 	rlim_t old = limit_fds((rlim_t)low + 3);
 
-	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list), -EMFILE);
+	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list, MESSAGE_MAX_FDS),
+			 -EMFILE);
 	ck_assert_uint_eq(list.count, 3);
 	fd_list_close(&list);
 	limit_fds(old);
@@ -134,9 +138,11 @@ START_TEST(end_and_nothing)
 	struct fd_list list;
 	char buffer[4];
 
-	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list), -EAGAIN);
+	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list, MESSAGE_MAX_FDS),
+			 -EAGAIN);
 	shutdown(pair[0], SHUT_RDWR);
-	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list), 0);
+	ck_assert_int_eq(message_receive(pair[1], buffer, sizeof(buffer), &list, MESSAGE_MAX_FDS),
+			 0);
 	ck_assert_int_eq(send_text("x", NULL, 0), -EPIPE);
 }
 END_TEST

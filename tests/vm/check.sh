@@ -1,16 +1,17 @@
 #!/bin/bash
-# The suites on real kernels: boots one guest of each kind, runs unit, conformance and hostile tests
-# in it as root, prints what they print.
+# The suites on real kernels: boots one guest of each kind, runs in it, as root, the conformance and the
+# hostile tests and those unit tests that ask the kernel something; prints what they print.
 #
-# usage: check.sh [--suites "NAME.."] [KIND]...     (default: unit conformance hostile; type1 iommufd)
+# usage: check.sh [--suites "NAME.."] [KIND]...                      (default kinds: type1 iommufd)
 #
-# IOB_BUILD says where the programs are (default: build). A suite that ends without a summary, and a
+# A NAME is that of a program in tests/, or PROGRAM:SUITE for one of its suites. IOB_BUILD says where
+# the programs are (default: build). A suite that ends without a summary, or executes nothing, and a
 # guest that does not end, are failures.
 set -euo pipefail
-# shellcheck source=tests/vm/common.sh
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-suites='unit conformance hostile' kinds=()
+suites='unit:sandbox unit:privileges unit:peer conformance hostile' kinds=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--suites) suites=$2; shift 2 ;;
@@ -37,45 +38,41 @@ mkdir -p "$stage/build/bin" "$stage/build/libexec" "$stage/build/tests"
 cp "$build/bin/iommu-brokerd" "$stage/build/bin/"
 cp "$build"/libexec/* "$stage/build/libexec/"
 for suite in $suites; do
-	[ -x "$build/tests/$suite" ] || die "$build/tests/$suite is not there; run make tests"
-	cp "$build/tests/$suite" "$stage/build/tests/"
+	program=$build/tests/${suite%%:*}
+	[ -x "$program" ] || die "$program is not there; run make tests"
+	cp "$program" "$stage/build/tests/"
 done
 # Symbols are for people with a debugger; unpacking them costs the guest seconds.
 strip --strip-debug "$stage"/build/*/* 2>/dev/null || :
 echo "$suites" > "$stage/build/suites"
-# What the unit tests read, where they look for it: in the directory they are started in.
-mkdir -p "$stage/build/source/systemd"
-cp "$vm_dir/../../systemd/iommu-broker.conf" "$stage/build/source/systemd/"
 cp "$vm_dir/guest-check.sh" "$stage/guest.sh"
 chmod 755 "$stage/guest.sh"
 
-# check_log KIND: one summary of libcheck for each suite
+# check_log KIND: one summary of libcheck for each suite, and not of nothing
 check_log() {
-	local found
-	found=$(grep -acE '[0-9]+%: Checks: [0-9]+, Failures: [0-9]+, Errors: [0-9]+' "$work/$1.log") || :
-	[ "$found" -eq "$(wc -w <<< "$suites")" ] && return
-	say "$1: FAIL: $found summaries of $(wc -w <<< "$suites") suites ($suites)"
+	local found wanted
+	wanted=$(wc -w <<< "$suites")
+	found=$(grep -acE '[0-9]+%: Checks: [1-9][0-9]*, Failures: [0-9]+, Errors: [0-9]+' "$work/$1.log") || :
+	[ "$found" -eq "$wanted" ] && return
+	say "$1: FAIL: $found summaries of $wanted suites ($suites)"
 	return 1
 }
 
-# guest KIND: its output with the kind before each line, for they run at the same time: most of their
-# time is waiting for a device
-guest() {
-	local kind=$1 begin=$SECONDS status=0
-	say "$kind: booting"
-	"$vm_dir/run.sh" "$kind" --timeout 600 --out "$work/$kind.log" "$stage" 2>&1 |
-		sed -u "s/^/$kind: /" || status=$?
-	check_log "$kind" || status=1
-	say "$kind: status $status, $((SECONDS - begin)) s"
-	return "$status"
-}
-
-failed=0
+# At the same time, for most of it is waiting for a device. Not in a pipe: what has to be killed when
+# this ends is run.sh, which then takes QEMU along.
 for kind in "${kinds[@]}"; do
-	guest "$kind" &
+	say "$kind: booting"
+	"$vm_dir/run.sh" "$kind" --timeout 900 --out "$work/$kind.log" "$stage" \
+		> >(sed -u "s/^/$kind: /") 2>&1 &
 	pids+=($!)
 done
-for pid in "${pids[@]}"; do
-	wait "$pid" || failed=1
+
+failed=0
+for i in "${!kinds[@]}"; do
+	kind=${kinds[i]} status=0
+	wait "${pids[i]}" || status=$?
+	check_log "$kind" || failed=1
+	[ "$status" -eq 0 ] || failed=1
+	say "$kind: status $status after $SECONDS s"
 done
 exit "$failed"

@@ -1,10 +1,8 @@
 #!/bin/sh
-# Runs in the guest, as root, as /guest.sh: every suite that check.sh staged in /build/tests.
-# The last line of each suite's output is its own; the exit status is the number of those that failed.
+# Runs in the guest, as root, as /guest.sh: every suite that check.sh named in /build/suites. The exit
+# status is the number of those that failed.
 export IOB_BUILD=/build IOB_TEST_BACKEND="$GUEST_KIND"
-export IOB_SIM_PATH=/build/libexec/iommu-broker-sim
 mkdir -p /build/log
-cd /build/source || exit 1
 
 # Both functions of 00:08 usable: two devices of one group.
 echo vfio-pci > /sys/bus/pci/devices/0000:00:08.1/driver_override
@@ -15,7 +13,10 @@ read -r suites < /build/suites
 for suite in $suites; do
 	echo "guest $GUEST_KIND: $suite, kernel $(uname -r)"
 	begin=$(cut -d. -f1 /proc/uptime)
-	"/build/tests/$suite"
+	case $suite in
+	*:*) CK_RUN_SUITE=${suite#*:} "/build/tests/${suite%%:*}" ;;
+	*) "/build/tests/$suite" ;;
+	esac
 	status=$?
 	echo "guest $GUEST_KIND: $suite: status $status, $(($(cut -d. -f1 /proc/uptime) - begin)) s"
 	[ "$status" -eq 0 ] && continue
