@@ -238,8 +238,34 @@ static void session_release_objects(struct session *s)
 	answer_for_the_dead(s);
 }
 
+/* A client that gets no session is told why, as the reply to the HELLO it is about to send. */
+static void refuse_client(int client_fd, const struct fault *f)
+{
+	struct iob_error_body body = {
+		.step = f->step,
+		.sys_errno = f->sys_errno,
+		.text_bytes = (uint32_t)strlen(f->text),
+	};
+	struct iob_hdr hdr = {
+		.size = (uint32_t)(sizeof(hdr) + sizeof(body)) + body.text_bytes,
+		.op = IOB_OP_HELLO,
+		.flags = IOB_MSG_REPLY,
+		.code = f->code,
+	};
+	struct iovec iov[] = {
+		{ &hdr, sizeof(hdr) },
+		{ &body, sizeof(body) },
+		{ (char *)f->text, body.text_bytes },
+	};
+
+	message_send(client_fd, iov, 3, NULL, 0);
+	close_foreign_fd(client_fd);
+}
+
 static void session_free(struct session *s)
 {
+	struct fault why;
+
 	if (s->on_start_timeout)
 		event_free(s->on_start_timeout);
 	if (s->on_channel)
@@ -254,8 +280,11 @@ static void session_free(struct session *s)
 		close_foreign_fd(s->channel);
 	if (s->pidfd >= 0)
 		close(s->pidfd);
-	if (s->client_fd >= 0)
-		close_foreign_fd(s->client_fd);
+	if (s->client_fd >= 0) {
+		fault_set(&why, IOB_E_INTERNAL, IOB_STEP_SESSION, 0,
+			  "its session did not get ready; the log of the broker says why");
+		refuse_client(s->client_fd, &why);
+	}
 	peer_deinit(&s->peer);
 	free(s);
 }
@@ -320,30 +349,6 @@ static void on_start_timeout(evutil_socket_t fd, short what, void *arg)
 }
 
 /* ---- start ---- */
-
-/* A client that gets no session is told why, as the reply to the HELLO it is about to send. */
-static void refuse_client(int client_fd, const struct fault *f)
-{
-	struct iob_error_body body = {
-		.step = f->step,
-		.sys_errno = f->sys_errno,
-		.text_bytes = (uint32_t)strlen(f->text),
-	};
-	struct iob_hdr hdr = {
-		.size = (uint32_t)(sizeof(hdr) + sizeof(body)) + body.text_bytes,
-		.op = IOB_OP_HELLO,
-		.flags = IOB_MSG_REPLY,
-		.code = f->code,
-	};
-	struct iovec iov[] = {
-		{ &hdr, sizeof(hdr) },
-		{ &body, sizeof(body) },
-		{ (char *)f->text, body.text_bytes },
-	};
-
-	message_send(client_fd, iov, 3, NULL, 0);
-	close_foreign_fd(client_fd);
-}
 
 /* A uid offset that no living session has. */
 static int slot_take(struct monitor *m, uint32_t *slot)

@@ -22,7 +22,7 @@
 #include "proto/priv.h"
 
 /* Named limits; those of the configuration come on top. */
-#define MONITOR_START_SECONDS	10  /* a session must be locked up by then */
+#define MONITOR_START_SECONDS	60  /* a session must be locked up by then */
 #define MONITOR_ANSWER_SECONDS	120 /* DETACH, LOST: behind a batch that pins */
 #define MONITOR_END_SECONDS	2   /* a dead session's companion, which may hang in a close() */
 #define MONITOR_ATTACH_SECONDS	120 /* ATTACH, ONLINE: may pin many gigabytes */

@@ -19,6 +19,7 @@ Suite *revoke_suite(void);
 Suite *device_suite(void);
 Suite *irq_suite(void);
 Suite *direct_suite(void);
+Suite *races_suite(void);
 Suite *death_suite(void);
 Suite *monitor_suite(void);
 

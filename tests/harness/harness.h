@@ -126,8 +126,7 @@ bool process_lives(pid_t pid);
 
 /* ---- baseline ---- */
 
-/* Remember how things are; see that they are so again, waiting a little. */
-void baseline_take(void);
+/* See that things are again as they were when the broker had started, waiting a little. */
 void baseline_check(void);
 /* Pages that the kernel has pinned for DMA, or that the simulator has mapped. -1: unknown. */
 long pinned_pages(void);

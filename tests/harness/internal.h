@@ -28,6 +28,10 @@ bool is_user(pid_t pid);
 /* ---- config.c ---- */
 void config_write(const char *path, const struct broker_options *o);
 
+/* ---- baseline.c ---- */
+/* Remember how things are. */
+void baseline_take(bool connected_once);
+
 /* ---- process.c ---- */
 /* Poll a condition, for about ten seconds on a healthy machine. */
 bool wait_until(bool (*condition)(void *), void *argument);
