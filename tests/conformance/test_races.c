@@ -169,12 +169,12 @@ static int lingering_socket(int *peer)
 
 static int lingers_at; /* bob keeps the other end open */
 
+/* It goes with a byte that is no message. */
 static void bob_sends_what_lingers(void)
 {
 	int fd = lingering_socket(&lingers_at);
 
-	bob_takes();
-	refused(iob_domain_bind(domain, fd), IOB_E_BAD_HANDLE);
+	ok(iob_handle_send(iob_domain_fd(domain), fd));
 	close(fd);
 }
 
@@ -188,12 +188,18 @@ static void alice_is_served_at_once(void)
 	ck_assert_int_lt(end.tv_sec - begin.tv_sec, LINGER_SECONDS / 2);
 }
 
-/* The copy that bob's own process has goes first: then the broker's are the last ones. */
+/* Bob's own copy goes first, while alice's session cannot read: then the session's is the last. */
 START_TEST(slow_close_holds_up_nobody)
 {
+	pid_t session;
+
 	as(ALICE, alice_maps);
+	session = broker_session_new();
 	as(ALICE, alice_grants_bind);
+	as(BOB, bob_takes);
+	ck_assert_int_eq(kill(session, SIGSTOP), 0);
 	as(BOB, bob_sends_what_lingers);
+	ck_assert_int_eq(kill(session, SIGCONT), 0);
 	as(ALICE, alice_is_served_at_once);
 	as(ALICE, alice_grants_bind); /* the monitor, too */
 	user_exits(BOB);	      /* resets the connection: nothing lingers any more */

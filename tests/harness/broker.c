@@ -251,7 +251,30 @@ void broker_monitor_dies(void)
 	ck_assert(wait_until(monitor_is_gone, NULL));
 }
 
-/* Also after a test that failed half-way. */
+/* What does not even end by SIGKILL hangs in the kernel: say where. */
+static void tell_survivor(pid_t pid)
+{
+	char path[64], where[256] = "?";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", (int)pid);
+	f = fopen(path, "re");
+	if (f && fgets(where, sizeof(where), f))
+		where[strcspn(where, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	fprintf(stderr, "process %d of the broker cannot be killed: it is in %s\n", (int)pid, where);
+}
+
+static bool all_reaped(void *unused)
+{
+	(void)unused;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	return waitpid(-1, NULL, WNOHANG) < 0;
+}
+
+/* Also after a test that failed half-way. Never waits for good. */
 void broker_stop(void)
 {
 	pid_t pids[256];
@@ -261,9 +284,13 @@ void broker_stop(void)
 		return;
 	for (size_t i = 0; i < n && i < COUNT(pids); i++)
 		kill(pids[i], SIGKILL);
-	wait_until(all_gone, NULL);
-	while (waitpid(-1, NULL, 0) > 0) /* the logger too: it has nothing to wait for now */
-		;
+	if (!wait_until(all_gone, NULL)) {
+		n = broker_processes(pids, COUNT(pids));
+		for (size_t i = 0; i < n && i < COUNT(pids); i++)
+			tell_survivor(pids[i]);
+		kill(broker.logger, SIGKILL);
+	}
+	wait_until(all_reaped, NULL);
 	remove_files();
 	broker.monitor = 0;
 }

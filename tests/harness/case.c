@@ -18,6 +18,14 @@ static void shared_start(void)
 	broker_start(&(struct broker_options){ .name = name });
 }
 
+/* The connection that looked at the ledger after the test before may still be on its way out. */
+static void shared_setup(void)
+{
+	users_prepare();
+	if (process_lives(broker.monitor))
+		broker_sessions_wait(0);
+}
+
 static void shared_teardown(void)
 {
 	users_end();
@@ -42,7 +50,7 @@ TCase *case_shared(Suite *suite, const char *name)
 
 	tcase_set_timeout(tc, seconds());
 	tcase_add_unchecked_fixture(tc, shared_start, broker_stop);
-	tcase_add_checked_fixture(tc, users_prepare, shared_teardown);
+	tcase_add_checked_fixture(tc, shared_setup, shared_teardown);
 	suite_add_tcase(suite, tc);
 	return tc;
 }

@@ -24,7 +24,8 @@ for suite in $suites; do
 	for log in /build/log/*; do
 		[ ! -f "$log" ] || { echo "--- end of $log"; tail -n 15 "$log"; }
 	done
-	echo '--- end of the log of the kernel'
-	dmesg | tail -n 15
+	echo '--- end of the log of the kernel, with what is blocked in it'
+	echo w > /proc/sysrq-trigger
+	dmesg | tail -n 40
 done
 exit "$failed"
