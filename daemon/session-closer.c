@@ -16,33 +16,20 @@
 
 #include "daemon/session-filter.h"
 
-#ifdef IOB_VALGRIND
-
-/* valgrind knows no process that shares only descriptors. */
-int closer_start(uid_t uid, struct fault *why)
-{
-	(void)uid;
-	(void)why;
-	return 0;
-}
-
-void closer_close(int fd)
-{
-	close(fd);
-}
-
-#else
-
 /* ---- the companion ---- */
 
 static int companion_filter(int pipe_fd)
 {
+	const struct scmp_arg_cmp only_pipe = {
+		.arg = 0,
+		.op = SCMP_CMP_EQ,
+		.datum_a = (scmp_datum_t)pipe_fd,
+	};
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = f ? 0 : -ENOMEM;
 
 	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(read), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)pipe_fd));
+		r = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, &only_pipe);
 	if (r == 0)
 		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(close), 0);
 	if (r == 0)
@@ -128,8 +115,6 @@ void closer_close(int fd)
 	if (write(FILTER_FD_CLOSER, &fd, sizeof(fd)) != (ssize_t)sizeof(fd))
 		_exit(1);
 }
-
-#endif
 
 void closer_close_list(struct fd_list *l)
 {

@@ -263,7 +263,8 @@ static void tell_survivor(pid_t pid)
 		where[strcspn(where, "\n")] = '\0';
 	if (f)
 		fclose(f);
-	fprintf(stderr, "process %d of the broker cannot be killed: it is in %s\n", (int)pid, where);
+	fprintf(stderr, "process %d of the broker cannot be killed: it is in %s\n", (int)pid,
+		where);
 }
 
 static bool all_reaped(void *unused)

@@ -720,8 +720,10 @@ static void heap_inside(void)
 	for (size_t i = 0; i < COUNT(small); i++)
 		check((small[i] = malloc(1 + i)) != NULL, "malloc");
 	for (size_t bytes = 1 << 16; bytes <= 1 << 24; bytes *= 2) {
-		large = realloc(large, bytes);
-		check(large != NULL, "realloc");
+		char *larger = realloc(large, bytes);
+
+		check(larger != NULL, "realloc");
+		large = larger;
 		memset(large, 1, bytes);
 	}
 	free(large);
