@@ -189,7 +189,7 @@ again = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 need  = $(tools)/deps.sh ensure $(1) </dev/null
 run   = SAN='$(SAN)' INSTRUMENT='$(INSTRUMENT)' $(tools)/suites.sh $(BUILD)
 
-check_all := unit conformance hostile $(if $(filter 0,$(VM)),,vm)
+check_all := $(or $(SUITES),unit conformance hostile $(if $(filter 0,$(VM)),,vm))
 check:
 	@$(call need,build check $(filter vm,$(check_all)))
 	@$(again) tests

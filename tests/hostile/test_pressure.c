@@ -327,7 +327,7 @@ static void reads_all_answers(void)
 START_TEST(broker_out_of_descriptors)
 {
 	struct rlimit before, tight;
-	double cpu;
+	double cpu = 1;
 
 	as(BOB, old_connection_is_served);
 	ck_assert_int_eq(prlimit(broker_monitor(), RLIMIT_NOFILE, NULL, &before), 0);
@@ -336,9 +336,13 @@ START_TEST(broker_out_of_descriptors)
 	ck_assert_int_eq(prlimit(broker_monitor(), RLIMIT_NOFILE, &tight, NULL), 0);
 	as(ALICE, takes_what_there_is);
 	as(BOB, old_connection_is_served);
-	cpu = cpu_seconds(broker_monitor());
-	usleep(1000000);
-	ck_assert_msg(cpu_seconds(broker_monitor()) - cpu < 0.5, "the monitor spins");
+	for (int i = 0; i < 5 && cpu > 0.5; i++) { /* who spins does so all the time */
+		double before = cpu_seconds(broker_monitor());
+
+		usleep(1000000);
+		cpu = cpu_seconds(broker_monitor()) - before;
+	}
+	ck_assert_msg(cpu <= 0.5, "the monitor spins");
 	as(BOB, old_connection_is_served);
 	ck_assert_int_eq(prlimit(broker_monitor(), RLIMIT_NOFILE, &before, NULL), 0);
 	as(ALICE, reads_all_answers);
