@@ -337,10 +337,10 @@ START_TEST(broker_out_of_descriptors)
 	as(ALICE, takes_what_there_is);
 	as(BOB, old_connection_is_served);
 	for (int i = 0; i < 5 && cpu > 0.5; i++) { /* who spins does so all the time */
-		double before = cpu_seconds(broker_monitor());
+		double begin = cpu_seconds(broker_monitor());
 
 		usleep(1000000);
-		cpu = cpu_seconds(broker_monitor()) - before;
+		cpu = cpu_seconds(broker_monitor()) - begin;
 	}
 	ck_assert_msg(cpu <= 0.5, "the monitor spins");
 	as(BOB, old_connection_is_served);
