@@ -241,6 +241,7 @@ void device_detach(struct monitor *m, struct device *d, enum iob_unbound_reason 
 		lost.lost.reason = reason;
 		if (session_ask(d->owner, d, &lost, PRIV_LOST, NULL))
 			d->waiting |= DEVICE_WAIT_LOST;
+		d->lost = reason;
 	}
 	if (d->domain->state == DOMAIN_LIVE) {
 		detach.attach.domain_id = d->domain->id;

@@ -141,7 +141,16 @@ void device_release(struct monitor *m, struct device *d)
 
 void device_detached(struct monitor *m, struct device *d)
 {
+	struct priv_message freed = { 0 };
+
 	(void)m;
+	/* Not before: who hears of it may bind it elsewhere at once. */
+	if (d->lost != 0 && d->owner) {
+		freed.lost.handle_id = d->handle->id;
+		freed.lost.reason = d->lost;
+		session_tell(d->owner, &freed, PRIV_FREED, NULL);
+	}
+	d->lost = 0;
 	d->bound = (struct glue_bound){ -1, -1 };
 	d->gained = false;
 	d->direct = false;

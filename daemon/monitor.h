@@ -115,10 +115,11 @@ struct device {
 	LIST_ENTRY(device) of_domain;
 	struct domain *domain; /* BINDING, BOUND, DETACHING */
 	struct glue_bound bound;
-	uint32_t access;	 /* IOB_ACCESS_* opened with */
-	bool direct;		 /* the binding handle carried IOB_RIGHT_DIRECT */
-	bool gained;		 /* the owner's session was given the descriptor */
-	bool reaping;		 /* a throwaway process is taking it out */
+	uint32_t access; /* IOB_ACCESS_* opened with */
+	bool direct;	 /* the binding handle carried IOB_RIGHT_DIRECT */
+	bool gained;	 /* the owner's session was given the descriptor */
+	uint32_t lost; /* enum iob_unbound_reason told to the owner's session; 0: it asked itself */
+	bool reaping;  /* a throwaway process is taking it out */
 	bool reaped_with_domain; /* that process takes the whole domain apart */
 	unsigned waiting;
 	struct requester requester;

@@ -211,8 +211,16 @@ static void command_lost(struct session *s, struct priv_message *msg)
 	struct priv_message rep = { 0 };
 
 	if (h)
-		device_lost(h, msg->lost.reason);
+		device_lost(h);
 	channel_send(s, &rep, PRIV_LOST, msg->hdr.serial, true, NULL);
+}
+
+static void command_freed(struct session *s, const struct priv_lost *c)
+{
+	struct handle *h = handle_by_id(s, c->handle_id, IOB_KIND_DEVICE);
+
+	if (h)
+		device_freed(h, c->reason);
 }
 
 static void command_adopt(struct session *s, const struct priv_adopt *c, struct fd_list *fds)
@@ -249,6 +257,9 @@ static void channel_command(struct session *s, struct priv_message *msg, struct 
 		break;
 	case PRIV_LOST:
 		command_lost(s, msg);
+		break;
+	case PRIV_FREED:
+		command_freed(s, &msg->lost);
 		break;
 	case PRIV_ADOPT:
 		command_adopt(s, &msg->adopt, fds);

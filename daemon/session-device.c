@@ -60,14 +60,19 @@ void device_gained(struct handle *h, int fd, uint32_t domain_id, bool direct)
 		handle_event(h, IOB_EV_DEVICE_BOUND, domain_id, 0);
 }
 
-void device_lost(struct handle *h, uint32_t reason)
+/* The device is given up at once; the client hears of it when it can be bound again. */
+void device_lost(struct handle *h)
 {
 	uint32_t domain_id = h->device->domain_id;
 
-	if (h->device->fd < 0)
-		return;
 	device_forget(h->device);
-	handle_event(h, IOB_EV_DEVICE_UNBOUND, domain_id, reason);
+	h->device->lost_domain = domain_id;
+}
+
+void device_freed(struct handle *h, uint32_t reason)
+{
+	handle_event(h, IOB_EV_DEVICE_UNBOUND, h->device->lost_domain, reason);
+	h->device->lost_domain = 0;
 }
 
 /* ---- what every request needs ---- */

@@ -61,7 +61,8 @@ struct device {
 	uint32_t access; /* opened with */
 	int fd;		 /* -1: not bound */
 	uint32_t domain_id;
-	bool direct; /* the client may have the fd */
+	uint32_t lost_domain; /* that the device was taken out of, until it is free */
+	bool direct;	      /* the client may have the fd */
 	struct iob_device_info_rep info;
 	struct iob_region_info_rep regions[SESSION_MAX_REGIONS];
 };
@@ -222,7 +223,8 @@ int mapping_replay(struct domain *d, struct fault *why);
 /* ---- session-device.c ---- */
 struct device *device_new(const struct iob_device_rec *record, uint32_t access);
 void device_gained(struct handle *h, int fd, uint32_t domain_id, bool direct);
-void device_lost(struct handle *h, uint32_t reason);
+void device_lost(struct handle *h);
+void device_freed(struct handle *h, uint32_t reason);
 void device_free(struct device *d);
 
 #endif

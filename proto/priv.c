@@ -34,6 +34,7 @@ static const struct priv_rule rules[] = {
 	{ PRIV_DETACH, true, READY, 0, 0, SIZE(priv_attach), SIZE(priv_answer), "DETACH" },
 	{ PRIV_GAINED, true, READY, 1, 0, SIZE(priv_gained), 0, "GAINED" },
 	{ PRIV_LOST, true, READY, 0, 0, SIZE(priv_lost), SIZE(priv_answer), "LOST" },
+	{ PRIV_FREED, true, READY, 0, 0, SIZE(priv_lost), 0, "FREED" },
 	{ PRIV_ADOPT, true, READY, 1, 0, SIZE(priv_adopt), 0, "ADOPT" },
 };
 

@@ -41,6 +41,7 @@ enum priv_op {
 	PRIV_DETACH = 35, /* a device is about to leave the domain */
 	PRIV_GAINED = 36, /* one way: carries the bound device of a device handle */
 	PRIV_LOST = 37,	  /* give up the device of a device handle, then answer */
+	PRIV_FREED = 39,  /* one way: the lost device is out of its domain and can be bound again */
 	PRIV_ADOPT = 38,  /* one way: carries the session's end of a new handle of its domain */
 };
 
@@ -164,7 +165,7 @@ struct priv_gained { /* fd: the bound device */
 	uint32_t reserved;
 };
 
-struct priv_lost {
+struct priv_lost { /* LOST, FREED */
 	uint32_t handle_id;
 	uint32_t reason; /* enum iob_unbound_reason */
 };
