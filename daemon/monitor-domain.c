@@ -63,11 +63,9 @@ static int session_set_memlock(struct session *s, uint64_t bytes, struct fault *
 	struct rlimit limit = { bytes + MEMLOCK_SLACK_BYTES, bytes + MEMLOCK_SLACK_BYTES };
 
 	/* The simulator pins nothing; of an ended session the pid may be somebody else's by now. */
-	if (s->monitor->glue->backend == IOB_BACKEND_SIM || s->killed) {
-		s->memlock_bytes = bytes;
-		return 0;
-	}
 	s->memlock_bytes = bytes;
+	if (s->monitor->glue->backend == IOB_BACKEND_SIM || s->killed)
+		return 0;
 	if (prlimit(s->pid, RLIMIT_MEMLOCK, &limit, NULL) < 0)
 		return fault_set(why, IOB_E_INTERNAL, IOB_STEP_LIMIT, errno,
 				 "the memlock limit of the session cannot be set: %s",

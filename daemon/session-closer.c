@@ -16,6 +16,9 @@
 
 #include "daemon/session-filter.h"
 
+#define COMPANION_TRIES	   100000
+#define COMPANION_PAUSE_US 100
+
 /* ---- the companion ---- */
 
 static int companion_filter(int pipe_fd)
@@ -89,6 +92,23 @@ static int make_pipe(int ends[2])
 	return ends[1] < 0 ? -1 : 0;
 }
 
+/* It locks itself up before it reads its first number: one that gets closed proves that it is there,
+ * and as it should be. Without it nothing would ever be closed. */
+static int companion_verify(struct fault *why)
+{
+	int probe = dup(FILTER_FD_CLOSER);
+
+	if (probe >= 0)
+		closer_close(probe);
+	for (int i = 0; probe >= 0 && i < COMPANION_TRIES; i++) {
+		if (fcntl(probe, F_GETFD) < 0)
+			return 0;
+		usleep(COMPANION_PAUSE_US);
+	}
+	return fault_set(why, IOB_E_UNSAFE, IOB_STEP_SESSION, 0,
+			 "the companion process does not close what it is told to");
+}
+
 int closer_start(uid_t uid, struct fault *why)
 {
 	pid_t session = getpid();
@@ -105,7 +125,7 @@ int closer_start(uid_t uid, struct fault *why)
 				 "no companion process: %s", strerror(errno));
 	if (pid == 0)
 		companion(uid, session, ends);
-	return 0;
+	return companion_verify(why);
 }
 
 /* The pipe holds more numbers than there can be descriptors: it is never full. Without a companion
