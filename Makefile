@@ -35,9 +35,10 @@ glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iom
 glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
 
 monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c \
-	$(addprefix daemon/monitor-,bind.c close.c config.c config-devices.c config-lines.c \
-	config-sections.c config-users.c config-values.c device.c domain.c ledger.c listen.c \
-	main.c policy.c privileges.c reaper.c requests.c session.c spawn.c)
+	$(addprefix daemon/monitor-,adopt.c bind.c close.c config.c config-devices.c config-lines.c \
+	config-sections.c config-users.c config-values.c device.c domain.c keep.c ledger.c \
+	listen.c main.c manager.c policy.c privileges.c reaper.c requests.c resume.c session.c \
+	spawn.c table.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
 	daemon/interval-map.c \
 	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \
@@ -49,7 +50,7 @@ library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domai
 ctl     := $(addprefix client/iommuctl,.c -json.c -maps.c -table.c)
 
 # libbsd is also where every program has its lists and trees from: headers only.
-monitor_libs := libevent_core libcap libbsd inih
+monitor_libs := libevent_core libcap libbsd libsystemd inih
 session_libs := libevent_core libcap libseccomp
 sim_libs     := libevent_core
 ctl_libs     := json-c

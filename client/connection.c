@@ -10,6 +10,9 @@
 
 #include "internal.h"
 
+#define CONNECT_TRIES	 100
+#define CONNECT_PAUSE_US 10000
+
 static int connect_failed(const char *path)
 {
 	int saved = errno;
@@ -45,9 +48,23 @@ static int connect_path(const char *path, int *out)
 	return IOB_OK;
 }
 
-int iob_connect(const char *path, iob_conn **out)
+static int connect_once(const char *path, iob_conn **out)
 {
 	int fd = -1;
+	int code = connect_path(path, &fd);
+
+	if (code != IOB_OK)
+		return code;
+	code = iob_connect_fd(fd, out);
+	if (code != IOB_OK)
+		close(fd);
+	return code;
+}
+
+/* A broker that is restarted between accept() and the first reply hangs up, and the next one, whose
+ * socket is the same, knows nothing of it. */
+int iob_connect(const char *path, iob_conn **out)
+{
 	int code;
 
 	if (!out)
@@ -56,12 +73,8 @@ int iob_connect(const char *path, iob_conn **out)
 		path = secure_getenv("IOMMU_BROKER_SOCKET");
 	if (!path || path[0] == '\0')
 		path = IOB_DEFAULT_SOCKET;
-	code = connect_path(path, &fd);
-	if (code != IOB_OK)
-		return code;
-	code = iob_connect_fd(fd, out);
-	if (code != IOB_OK)
-		close(fd);
+	for (int i = 0; (code = connect_once(path, out)) == IOB_E_CLOSED && i < CONNECT_TRIES; i++)
+		usleep(CONNECT_PAUSE_US);
 	return code;
 }
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
-#include "daemon/monitor.h"
+#include "daemon/monitor-keep.h"
 
 static void answer(struct monitor *m, const struct requester *r, const struct fault *f,
 		   uint32_t domain_id)
@@ -28,13 +28,6 @@ static void answer(struct monitor *m, const struct requester *r, const struct fa
 	priv_status_from_fault(&rep.status, f);
 	rep.done.id = domain_id;
 	session_reply(s, &rep, r->op, r->serial, NULL);
-}
-
-static void answer_now(struct session *s, const struct priv_message *msg, const struct fault *f)
-{
-	struct requester r = { s->id, msg->hdr.serial, msg->hdr.op };
-
-	answer(s->monitor, &r, f, 0);
 }
 
 /* ---- in ---- */
@@ -116,9 +109,12 @@ static int bind_check(const struct handle *domain, const struct device *d, struc
 	if (d->state == DEVICE_BOUND)
 		return fault_set(why, IOB_E_ALREADY_BOUND, IOB_STEP_BIND, 0,
 				 "device %s is in domain %u already", d->info.name, d->domain->id);
-	if (d->state != DEVICE_OPEN)
+	if (d->state != DEVICE_OPEN && d->state != DEVICE_DETACHING)
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_BIND, 0, "device %s is just being bound",
+				 d->info.name);
+	if (d->parked.requester.session_id != 0)
 		return fault_set(why, IOB_E_BUSY, IOB_STEP_BIND, 0,
-				 "device %s is just being bound or unbound", d->info.name);
+				 "somebody else waits to bind device %s", d->info.name);
 	LIST_FOREACH(o, &domain->domain->devices, of_domain)
 		there++; /* also those on their way out */
 	if (there >= MONITOR_DOMAIN_DEVICES)
@@ -159,36 +155,115 @@ static void ask_to_attach(struct device *d, uint32_t handle_id)
 	close(fd);
 }
 
-void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *fds)
+static void bind_parked(struct device *d);
+
+static void on_try_again(evutil_socket_t fd, short what, void *arg)
 {
-	struct monitor *m = s->monitor;
-	struct handle *domain = NULL, *device = NULL;
+	struct device *d = arg;
+
+	(void)fd;
+	(void)what;
+	if (d->state == DEVICE_OPEN)
+		bind_parked(d);
+}
+
+/* Somebody who was killed may not have closed the device yet; nothing tells when it has. */
+static bool try_again_later(struct device *d, const struct handle *domain,
+			    const struct requester *r, unsigned tries, const struct fault *why)
+{
+	struct timeval pause = { .tv_usec = MONITOR_BIND_PAUSE_US };
+
+	if (why->code != IOB_E_BUSY || tries == 0 ||
+	    event_base_once(d->monitor->base, -1, EV_TIMEOUT, on_try_again, d, &pause) < 0)
+		return false;
+	d->parked = (struct parked_bind){ *r, domain->cookie, tries - 1 };
+	return true;
+}
+
+/* Of a device that is in no domain. */
+static void bind_begin(struct device *d, const struct handle *domain, const struct requester *r,
+		       unsigned tries)
+{
+	struct monitor *m = d->monitor;
 	struct fault why = { 0 };
-	int r = bind_parties(s, msg->id.id, fds->fd[0], &domain, &device, &why);
 
-	close_foreign(fds);
-	if (r < 0 || bind_check(domain, device->device, &why) < 0) {
-		answer_now(s, msg, &why);
-		return;
-	}
-	struct device *d = device->device;
-
-	if (m->glue->device_bind(domain->domain->context_fd, &d->info,
+	if (keep_check_room(m, 2, &why) < 0 ||
+	    m->glue->device_bind(domain->domain->context_fd, &d->info,
 				 sibling_group_fd(domain->domain, d), &d->bound, &why) < 0) {
-		answer_now(s, msg, &why);
+		if (!try_again_later(d, domain, r, tries, &why))
+			answer(m, r, &why, 0);
 		return;
 	}
 	d->state = DEVICE_BINDING;
 	d->domain = domain->domain;
 	d->direct = (domain->rights & IOB_RIGHT_DIRECT) != 0 && (d->access & IOB_ACCESS_FD) != 0;
-	d->requester = (struct requester){ s->id, msg->hdr.serial, msg->hdr.op };
+	d->requester = *r;
 	memset(&d->outcome, 0, sizeof(d->outcome));
 	LIST_INSERT_HEAD(&d->domain->devices, d, of_domain);
+	keep_device(m, d);
+	keep_bound(m, d);
 	ask_to_attach(d, domain->id);
 }
 
-/* Only now may the device's session, and through it the client, touch the device. */
-static int give_to_owner(struct device *d)
+/* Asked again after a restart, and the earlier monitor had done it. */
+static bool bound_before(const struct priv_message *msg, const struct device *d,
+			 const struct handle *domain)
+{
+	return msg->hdr.again == 1 && d->state == DEVICE_BOUND && d->domain == domain->domain;
+}
+
+void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *fds)
+{
+	const struct requester asking = { s->id, msg->hdr.serial, msg->hdr.op };
+	struct handle *domain = NULL, *device = NULL;
+	struct fault why = { 0 };
+	int r = bind_parties(s, msg->id.id, fds->fd[0], &domain, &device, &why);
+
+	close_foreign(fds);
+	if (r == 0 && bound_before(msg, device->device, domain)) {
+		answer(s->monitor, &asking, &why, domain->domain->id);
+		return;
+	}
+	if (r < 0 || bind_check(domain, device->device, &why) < 0) {
+		answer(s->monitor, &asking, &why, 0);
+		return;
+	}
+	struct device *d = device->device;
+
+	if (d->state == DEVICE_DETACHING)
+		d->parked = (struct parked_bind){ asking, domain->cookie, MONITOR_BIND_TRIES };
+	else
+		bind_begin(d, domain, &asking, MONITOR_BIND_TRIES);
+}
+
+/* The device can be bound, or may be by now, and somebody waits for that. */
+static void bind_parked(struct device *d)
+{
+	const struct parked_bind p = d->parked;
+	struct handle *domain = handle_by_cookie(d->monitor, p.domain_cookie);
+	struct fault why = { 0 };
+
+	memset(&d->parked, 0, sizeof(d->parked));
+	if (p.requester.session_id == 0)
+		return;
+	if (!domain)
+		fault_set(&why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the domain was closed meanwhile");
+	if (!domain || bind_check(domain, d, &why) < 0)
+		answer(d->monitor, &p.requester, &why, 0);
+	else
+		bind_begin(d, domain, &p.requester, p.tries);
+}
+
+void bind_give_up(struct device *d)
+{
+	struct fault why;
+
+	fault_set(&why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the device handle was closed meanwhile");
+	answer(d->monitor, &d->parked.requester, &why, 0);
+	memset(&d->parked, 0, sizeof(d->parked));
+}
+
+int device_give_to_owner(struct device *d)
 {
 	struct priv_message msg = { 0 };
 	int fd = d->owner->monitor->glue->descriptor_dup(d->bound.device_fd);
@@ -200,6 +275,7 @@ static int give_to_owner(struct device *d)
 	msg.gained.domain_id = d->domain->id;
 	msg.gained.direct = d->direct;
 	d->gained = true;
+	keep_device(d->owner->monitor, d);
 	session_tell(d->owner, &msg, PRIV_GAINED, &fd);
 	close(fd);
 	return 0;
@@ -215,7 +291,7 @@ static void bind_attached(struct monitor *m, struct device *d, const struct faul
 		return;
 	}
 	d->state = DEVICE_BOUND;
-	if (give_to_owner(d) < 0) {
+	if (device_give_to_owner(d) < 0) {
 		device_detach(m, d, IOB_UNBOUND_FAILED, false);
 		return;
 	}
@@ -236,12 +312,14 @@ void device_detach(struct monitor *m, struct device *d, enum iob_unbound_reason 
 	session_forget_answer(m, d, 0); /* an ATTACH still under way is answered to nobody */
 	d->state = DEVICE_DETACHING;
 	d->waiting = DEVICE_WAIT_REAPER;
+	if (tell_owner && d->owner && d->gained)
+		d->lost = reason;
+	keep_device(m, d);
 	if (tell_owner && d->owner && d->gained) {
 		lost.lost.handle_id = d->handle->id;
 		lost.lost.reason = reason;
 		if (session_ask(d->owner, d, &lost, PRIV_LOST, NULL))
 			d->waiting |= DEVICE_WAIT_LOST;
-		d->lost = reason;
 	}
 	if (d->domain->state == DOMAIN_LIVE) {
 		detach.attach.domain_id = d->domain->id;
@@ -265,6 +343,8 @@ static void device_out(struct monitor *m, struct device *d)
 	d->requester.session_id = 0;
 	device_detached(m, d);
 	answer(m, &r, &d->outcome, domain_id);
+	if (d->state == DEVICE_OPEN)
+		bind_parked(d);
 }
 
 void device_waited(struct monitor *m, struct device *d, unsigned what)
@@ -289,16 +369,23 @@ void monitor_unbind(struct session *s, struct priv_message *msg)
 {
 	struct handle *h = handle_of_session(s->monitor, s, msg->id.id);
 	struct fault why = { 0 };
+	struct device *d = h && h->kind == IOB_KIND_DEVICE ? h->device : NULL;
+	struct requester asking = { s->id, msg->hdr.serial, msg->hdr.op };
 
-	if (!h || h->kind != IOB_KIND_DEVICE || h->device->state != DEVICE_BOUND) {
-		fault_set(&why, IOB_E_NOT_BOUND, IOB_STEP_DETACH, 0, "the device is in no domain");
-		answer_now(s, msg, &why);
+	if (d && msg->hdr.again == 1 && d->state == DEVICE_DETACHING &&
+	    d->requester.session_id == 0) {
+		d->requester = asking; /* an earlier monitor began it */
 		return;
 	}
-	struct device *d = h->device;
-
+	if (!d || d->state != DEVICE_BOUND) {
+		if (!d || msg->hdr.again == 0 || d->state != DEVICE_OPEN)
+			fault_set(&why, IOB_E_NOT_BOUND, IOB_STEP_DETACH, 0,
+				  "the device is in no domain");
+		answer(s->monitor, &asking, &why, 0);
+		return;
+	}
 	d->gained = false;
-	d->requester = (struct requester){ s->id, msg->hdr.serial, msg->hdr.op };
+	d->requester = asking;
 	memset(&d->outcome, 0, sizeof(d->outcome));
 	device_detach(s->monitor, d, IOB_UNBOUND_REQUEST, false);
 }

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
-#include "daemon/monitor.h"
+#include "daemon/monitor-keep.h"
 
 static bool name_is_terminated(const char name[IOB_NAME_BYTES])
 {
@@ -98,6 +98,8 @@ static struct device *device_open(struct session *s, const struct priv_device_op
 	d->owner = s;
 	d->access = wanted;
 	s->account->devices++;
+	keep_device(s->monitor, d);
+	keep_handle(s->monitor, d->handle);
 	return d;
 }
 
@@ -126,6 +128,7 @@ void device_release(struct monitor *m, struct device *d)
 	struct session *owner = d->owner;
 
 	log_info("device %s: released by session %u", d->info.name, owner->id);
+	bind_give_up(d);
 	handle_free(m, d->handle);
 	d->handle = NULL;
 	d->owner = NULL;
@@ -137,19 +140,14 @@ void device_release(struct monitor *m, struct device *d)
 		d->state = DEVICE_FREE;
 	else if (d->state != DEVICE_DETACHING)
 		device_detach(m, d, IOB_UNBOUND_REQUEST, false);
+	keep_device(m, d);
 }
 
 void device_detached(struct monitor *m, struct device *d)
 {
 	struct priv_message freed = { 0 };
+	uint32_t lost = d->lost;
 
-	(void)m;
-	/* Not before: who hears of it may bind it elsewhere at once. */
-	if (d->lost != 0 && d->owner) {
-		freed.lost.handle_id = d->handle->id;
-		freed.lost.reason = d->lost;
-		session_tell(d->owner, &freed, PRIV_FREED, NULL);
-	}
 	d->lost = 0;
 	d->bound = (struct glue_bound){ -1, -1 };
 	d->gained = false;
@@ -158,4 +156,12 @@ void device_detached(struct monitor *m, struct device *d)
 	d->reaped_with_domain = false;
 	d->state = d->owner ? DEVICE_OPEN : DEVICE_FREE;
 	log_info("device %s: out of its domain", d->info.name);
+	/* Not before: who hears of it may bind it elsewhere at once. That it is told comes before
+	 * that it was: a new monitor tells it twice rather than never. */
+	if (lost != 0 && d->owner) {
+		freed.lost.handle_id = d->handle->id;
+		freed.lost.reason = lost;
+		session_tell(d->owner, &freed, PRIV_FREED, NULL);
+	}
+	keep_device(m, d);
 }

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
-#include "daemon/monitor.h"
+#include "daemon/monitor-keep.h"
 
 /* The kernel accounts pages in its own rounding: metadata pages come on top of what is mapped. */
 #define MEMLOCK_SLACK_BYTES (UINT64_C(1) << 20)
@@ -57,6 +58,14 @@ static void domain_refund(struct domain *d)
 	account_put(d->account);
 }
 
+/* The pid of a child is its own until it is collected; that of an adopted session, which somebody
+ * else collects, is as long as it has not ended. */
+static bool session_lives(const struct session *s)
+{
+	return !s->killed &&
+	       (!s->adopted || syscall(SYS_pidfd_send_signal, s->pidfd, 0, NULL, 0) == 0);
+}
+
 /* The kernel's own limit follows the charge, so that a session taken over pins no more. */
 static int session_set_memlock(struct session *s, uint64_t bytes, struct fault *why)
 {
@@ -64,7 +73,7 @@ static int session_set_memlock(struct session *s, uint64_t bytes, struct fault *
 
 	/* The simulator pins nothing; of an ended session the pid may be somebody else's by now. */
 	s->memlock_bytes = bytes;
-	if (s->monitor->glue->backend == IOB_BACKEND_SIM || s->killed)
+	if (s->monitor->glue->backend == IOB_BACKEND_SIM || !session_lives(s))
 		return 0;
 	if (prlimit(s->pid, RLIMIT_MEMLOCK, &limit, NULL) < 0)
 		return fault_set(why, IOB_E_INTERNAL, IOB_STEP_LIMIT, errno,
@@ -94,7 +103,7 @@ static struct handle *handle_make(struct session *s, uint32_t kind, int pair[2],
 		return NULL;
 	}
 	if (message_cookie(pair[1], &cookie) == 0)
-		h = handle_new(s->monitor, s, kind, cookie);
+		h = handle_new(s->monitor, s, kind, cookie, 0);
 	if (!h) {
 		close(pair[0]);
 		close(pair[1]);
@@ -152,8 +161,9 @@ static struct domain *domain_new(struct session *s, uint64_t bytes, uint32_t map
 	return d;
 }
 
-static void domain_free(struct domain *d)
+static void domain_free(struct monitor *m, struct domain *d)
 {
+	keep_drop_domain(m, d);
 	domain_refund(d);
 	LIST_REMOVE(d, link);
 	if (d->context_fd >= 0)
@@ -194,7 +204,7 @@ static struct domain *domain_create(struct session *s, const struct priv_domain_
 			  (unsigned)s->peer.uid);
 		return NULL;
 	}
-	if (domain_charge(s, &bytes, &mappings, why) < 0)
+	if (keep_check_room(m, 1, why) < 0 || domain_charge(s, &bytes, &mappings, why) < 0)
 		return NULL;
 	struct domain *d = domain_new(s, bytes, mappings);
 
@@ -211,7 +221,7 @@ static struct domain *domain_create(struct session *s, const struct priv_domain_
 
 		session_set_memlock(s, s->memlock_bytes - d->max_bytes, &ignored);
 		LIST_REMOVE(d, of_session);
-		domain_free(d);
+		domain_free(m, d);
 		return NULL;
 	}
 	return d;
@@ -229,6 +239,8 @@ void monitor_domain_create(struct session *s, struct priv_message *msg)
 		session_reply(s, &rep, PRIV_DOMAIN_CREATE, msg->hdr.serial, NULL);
 		return;
 	}
+	keep_domain(s->monitor, d);
+	keep_handle(s->monitor, d->root);
 	rep.domain_created.domain_id = d->id;
 	rep.domain_created.handle_id = d->root->id;
 	rep.domain_created.token = d->token;
@@ -284,6 +296,7 @@ void monitor_grant(struct session *s, struct priv_message *msg)
 	h->flags = q->flags | giver->flags;
 	h->window_first = q->window_first;
 	h->window_last = q->window_last;
+	keep_handle(s->monitor, h);
 	rep.granted.handle_id = h->id;
 	session_reply(s, &rep, PRIV_GRANT, msg->hdr.serial, pair);
 	close_pair(pair);
@@ -317,6 +330,7 @@ void monitor_domain_open(struct session *s, struct priv_message *msg)
 		session_reply(s, &rep, PRIV_DOMAIN_OPEN, msg->hdr.serial, NULL);
 		return;
 	}
+	keep_handle(s->monitor, h);
 	adopt.adopt.handle_id = h->id;
 	adopt.adopt.domain_id = h->domain->id;
 	adopt.adopt.rights = h->rights;
@@ -348,6 +362,12 @@ static void domain_drop_devices(struct monitor *m, struct domain *d)
 	}
 }
 
+void domain_end(struct monitor *m, struct domain *d)
+{
+	domain_drop_devices(m, d);
+	reap_domain(m, d);
+}
+
 void domain_destroy(struct monitor *m, struct domain *d)
 {
 	struct handle *h, *next;
@@ -359,8 +379,8 @@ void domain_destroy(struct monitor *m, struct domain *d)
 	d->root = NULL;
 	LIST_REMOVE(d, of_session);
 	d->session = NULL;
-	domain_drop_devices(m, d);
-	reap_domain(m, d);
+	keep_domain(m, d);
+	domain_end(m, d);
 }
 
 void domain_reaped(struct monitor *m, struct domain *d)
@@ -378,5 +398,5 @@ void domain_reaped(struct monitor *m, struct domain *d)
 			device_waited(m, dev, DEVICE_WAIT_REAPER);
 	}
 	log_info("domain %u: gone", d->id);
-	domain_free(d);
+	domain_free(m, d);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/monitor.h"
+#include "daemon/monitor-keep.h"
 
 int handle_compare(const struct handle *a, const struct handle *b)
 {
@@ -12,6 +12,13 @@ int handle_compare(const struct handle *a, const struct handle *b)
 }
 
 RB_GENERATE(handle_tree, handle, by_cookie, handle_compare)
+
+int handle_compare_ids(const struct handle *a, const struct handle *b)
+{
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+RB_GENERATE(handle_ids, handle, by_id, handle_compare_ids)
 
 struct account *account_get(struct monitor *m, uid_t uid)
 {
@@ -44,30 +51,32 @@ void account_put(struct account *a)
  * over an hour to wrap, with at most a few thousand alive; those are skipped. */
 static uint32_t handle_next_id(struct monitor *m)
 {
-	struct handle *h;
-	bool taken;
+	struct handle key;
 
 	do {
-		m->next_handle_id++;
-		taken = m->next_handle_id == 0;
-		RB_FOREACH(h, handle_tree, &m->handles)
-			taken |= h->id == m->next_handle_id;
-	} while (taken);
-	return m->next_handle_id;
+		key.id = ++m->next_handle_id;
+	} while (key.id == 0 || RB_FIND(handle_ids, &m->handle_ids, &key));
+	return key.id;
 }
 
-struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, uint64_t cookie)
+struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, uint64_t cookie,
+			  uint32_t id)
 {
 	struct handle *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return NULL;
 	h->cookie = cookie;
-	h->id = handle_next_id(m);
+	h->id = id ? id : handle_next_id(m);
 	h->kind = kind;
 	h->session = s;
 	h->window_last = UINT64_MAX;
 	if (RB_INSERT(handle_tree, &m->handles, h)) { /* the kernel never gives a cookie twice */
+		free(h);
+		return NULL;
+	}
+	if (RB_INSERT(handle_ids, &m->handle_ids, h)) {
+		RB_REMOVE(handle_tree, &m->handles, h);
 		free(h);
 		return NULL;
 	}
@@ -77,11 +86,13 @@ struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, u
 
 void handle_free(struct monitor *m, struct handle *h)
 {
+	keep_drop_handle(m, h);
 	if (h->domain)
 		LIST_REMOVE(h, of_domain);
 	if (h->session)
 		h->session->handle_count--;
 	RB_REMOVE(handle_tree, &m->handles, h);
+	RB_REMOVE(handle_ids, &m->handle_ids, h);
 	free(h);
 }
 
@@ -94,12 +105,10 @@ struct handle *handle_by_cookie(struct monitor *m, uint64_t cookie)
 
 struct handle *handle_of_session(struct monitor *m, const struct session *s, uint32_t id)
 {
-	struct handle *h;
+	struct handle key = { .id = id };
+	struct handle *h = RB_FIND(handle_ids, &m->handle_ids, &key);
 
-	RB_FOREACH(h, handle_tree, &m->handles)
-		if (h->id == id && h->session == s)
-			return h;
-	return NULL;
+	return h && h->session == s ? h : NULL;
 }
 
 struct session *session_by_id(struct monitor *m, uint32_t id)

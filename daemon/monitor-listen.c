@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/monitor-manager.h"
 #include "daemon/monitor.h"
 
 #define LISTEN_BACKLOG	128
@@ -83,8 +84,16 @@ static int bind_socket(struct monitor *m, struct fault *why)
 
 int listen_open(struct monitor *m, struct fault *why)
 {
-	if (make_directory(m->config.socket_path, why) < 0 || lock_socket(m, why) < 0 ||
-	    bind_socket(m, why) < 0)
+	struct fault refused = { 0 };
+
+	m->listen_fd = manager_take_listener(&refused);
+	m->passed = m->listen_fd >= 0;
+	if (refused.code != IOB_OK) {
+		*why = refused;
+		return -1;
+	}
+	if (!m->passed && (make_directory(m->config.socket_path, why) < 0 ||
+			   lock_socket(m, why) < 0 || bind_socket(m, why) < 0))
 		return -1;
 	m->on_listen = event_new(m->base, m->listen_fd, EV_READ | EV_PERSIST, on_accept, m);
 	if (!m->on_listen || event_add(m->on_listen, NULL) < 0)
@@ -99,7 +108,8 @@ void listen_close(struct monitor *m)
 	m->on_listen = NULL;
 	if (m->listen_fd >= 0) {
 		close(m->listen_fd);
-		unlink(m->config.socket_path);
+		if (!m->passed)
+			unlink(m->config.socket_path);
 	}
 	if (m->lock_fd >= 0)
 		close(m->lock_fd);

@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/monitor-keep.h"
+#include "daemon/monitor-manager.h"
 #include "daemon/monitor-privileges.h"
 #include "daemon/monitor.h"
+#include "kernel-glue/sim-open.h"
 
 #ifndef IOB_VERSION
 #define IOB_VERSION "unknown"
@@ -178,6 +181,36 @@ static void glue_options_from(const struct monitor *m, struct glue_options *o)
 	o->sim_path = m->sim_path;
 }
 
+/* The simulator outlives a monitor only where its control socket is kept. */
+static int start_simulator(struct monitor *m, const struct glue_options *o, struct fault *why)
+{
+	char name[KEEP_NAME_BYTES];
+
+	keep_name(name, KEEP_SIMULATOR, 0);
+	int fd = manager_take(name);
+
+	if (fd >= 0) {
+		if (sim_open_adopt(fd, why) == 0)
+			return 0;
+		log_warn("%s; what was in it is lost", why->text);
+		close(fd);
+		manager_forget(name);
+		keep_clear(m);
+	}
+	int r = m->glue->start(o, why);
+
+	fd = sim_open_control_fd();
+	if (r == 0)
+		manager_keep(name, &fd, 1);
+	return r;
+}
+
+static int start_backend(struct monitor *m, const struct glue_options *o, struct fault *why)
+{
+	return m->glue->backend == IOB_BACKEND_SIM ? start_simulator(m, o, why) :
+						     m->glue->start(o, why);
+}
+
 /* auto means real hardware, best first; never the simulator, which would pretend. */
 static int choose_backend(struct monitor *m, const struct glue_options *o, struct fault *why)
 {
@@ -190,17 +223,19 @@ static int choose_backend(struct monitor *m, const struct glue_options *o, struc
 		{ CONFIG_BACKEND_SIM, &glue_opener_sim },
 	};
 	struct fault f = { 0 };
+	uint32_t before = keep_backend(m);
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		bool wanted = m->config.backend == all[i].name ||
 			      (m->config.backend == CONFIG_BACKEND_AUTO &&
 			       all[i].name != CONFIG_BACKEND_SIM);
 
-		if (!wanted)
+		/* Whatever the configuration says: what lives cannot change its kernel interface. */
+		if (before ? before != all[i].opener->backend : !wanted)
 			continue;
 		if (all[i].opener->probe(o, &f) == 0) {
 			m->glue = all[i].opener;
-			return m->glue->start(o, why);
+			return start_backend(m, o, why);
 		}
 		log_warn("backend %s: %s", all[i].opener->name, f.text);
 	}
@@ -221,6 +256,7 @@ static int load_inventory(struct monitor *m, struct fault *why)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
 	}
 	for (size_t i = 0; i < count; i++) {
+		m->devices[i].monitor = m;
 		m->devices[i].info = list[i];
 		m->devices[i].bound = (struct glue_bound){ -1, -1 };
 	}
@@ -234,7 +270,8 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	struct monitor *m = arg;
 
 	(void)what;
-	log_info("signal %d: ending; sessions go on", (int)sig);
+	log_info("signal %d: ending", (int)sig);
+	manager_tell("STOPPING=1");
 	event_base_loopbreak(m->base);
 }
 
@@ -256,6 +293,8 @@ static int start(struct monitor *m, const struct options *o, struct fault *why)
 {
 	struct glue_options g;
 
+	if (manager_init(why) < 0)
+		return -1;
 	raise_fd_limit();
 	m->base = event_base_new();
 	if (!m->base)
@@ -265,10 +304,17 @@ static int start(struct monitor *m, const struct options *o, struct fault *why)
 	    make_empty_dir(m, why) < 0 || watch_signals(m, why) < 0 || privileges_drop(why) < 0)
 		return -1;
 	glue_options_from(m, &g);
-	if (choose_backend(m, &g, why) < 0 || load_inventory(m, why) < 0 || listen_open(m, why) < 0)
+	if (keep_open(m, why) < 0 || choose_backend(m, &g, why) < 0 || load_inventory(m, why) < 0)
 		return -1;
+	adopt_all(m);
+	if (listen_open(m, why) < 0)
+		return -1;
+	manager_discard_rest();
+	if (manager_watchdog_start(m->base) < 0)
+		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
 	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, m->device_count,
 		 m->config.socket_path);
+	manager_tell("READY=1");
 	return 0;
 }
 
@@ -316,6 +362,7 @@ int main(int argc, char **argv)
 	LIST_INIT(&m.accounts);
 	LIST_INIT(&m.domains);
 	RB_INIT(&m.handles);
+	RB_INIT(&m.handle_ids);
 	m.started_ms = monitor_now_ms();
 	r = start(&m, &o, &why);
 	if (r < 0)

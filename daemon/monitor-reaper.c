@@ -9,14 +9,17 @@
  * clears bus mastering, resets and detaches.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
-#include "daemon/monitor.h"
+#include "daemon/monitor-keep.h"
+#include "daemon/monitor-manager.h"
 
 struct reaper_item {
 	struct glue_bound bound;
@@ -82,9 +85,10 @@ static int take_apart(struct reaper *r)
 	} while (0)
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_quiesce(&r->items[i].bound));
+	manager_wait(); /* its copies are forgotten now: the last close must be ours */
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_detach(r->context_fd, &r->items[i].bound));
-	if (r->revoke)
+	if (r->revoke && r->context_fd >= 0)
 		STEP(glue->context_revoke(r->context_fd, r->token));
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_close(r->context_fd, &r->items[i].bound,
@@ -93,8 +97,11 @@ static int take_apart(struct reaper *r)
 	return first;
 }
 
-static void child(struct reaper *r)
+/* Dies with the monitor: then the kernel finishes, and the next monitor finds nobody at work. */
+static void child(struct reaper *r, pid_t monitor)
 {
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != monitor)
+		_exit(1);
 	close_others(r);
 	int e = take_apart(r);
 
@@ -141,15 +148,16 @@ static void close_ours(struct reaper *r)
 		if (r->items[i].bound.group_fd >= 0)
 			close(r->items[i].bound.group_fd);
 	}
-	close(r->context_fd);
+	if (r->context_fd >= 0)
+		close(r->context_fd);
 }
 
 static void reaper_start(struct reaper *r)
 {
-	pid_t pid = fork();
+	pid_t monitor = getpid(), pid = fork();
 
 	if (pid == 0)
-		child(r);
+		child(r, monitor);
 	r->pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	if (r->pidfd >= 0) {
 		r->on_exit = event_new(r->monitor->base, r->pidfd, EV_READ, on_child_exit, r);
@@ -197,16 +205,24 @@ static bool last_of_group(const struct device *d)
 
 static void reaper_take(struct reaper *r, struct device *d)
 {
+	d->reaping = true;
+	if (d->bound.device_fd < 0)
+		return;
 	struct reaper_item *item = &r->items[r->count++];
 
+	keep_forget_bound(r->monitor, d);
 	item->last_of_group = last_of_group(d);
 	item->bound = d->bound;
 	d->bound = (struct glue_bound){ -1, -1 };
-	d->reaping = true;
 }
 
+/* Of an adopted device the descriptors may be gone already, with the process that had them last. */
 void reap_device(struct monitor *m, struct device *d)
 {
+	if (d->bound.device_fd < 0) {
+		device_waited(m, d, DEVICE_WAIT_REAPER);
+		return;
+	}
 	int context = m->glue->descriptor_dup(d->domain->context_fd);
 	struct reaper *r = reaper_new(m, context, d->domain->token, 1);
 
@@ -225,6 +241,7 @@ void reap_domain(struct monitor *m, struct domain *domain)
 		devices++;
 	struct reaper *r = reaper_new(m, domain->context_fd, domain->token, devices);
 
+	keep_forget_context(m, domain);
 	domain->context_fd = -1;
 	r->domain = domain;
 	r->revoke = true;

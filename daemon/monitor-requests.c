@@ -99,14 +99,8 @@ static void monitor_status(struct session *s, struct priv_message *msg)
 	session_reply(s, &rep, PRIV_STATUS, msg->hdr.serial, NULL);
 }
 
-/* The last copy of a handle is gone. An unknown id is a handle that went with its domain. */
-static void monitor_closed(struct session *s, struct priv_message *msg)
+void handle_gone(struct monitor *m, struct handle *h)
 {
-	struct monitor *m = s->monitor;
-	struct handle *h = handle_of_session(m, s, msg->id.id);
-
-	if (!h)
-		return;
 	if (h->kind == IOB_KIND_DEVICE) {
 		h->device->gained = false; /* the session closes its descriptor before it tells */
 		device_release(m, h->device);
@@ -115,6 +109,15 @@ static void monitor_closed(struct session *s, struct priv_message *msg)
 	} else {
 		handle_free(m, h);
 	}
+}
+
+/* The last copy of a handle is gone. An unknown id is a handle that went with its domain. */
+static void monitor_closed(struct session *s, struct priv_message *msg)
+{
+	struct handle *h = handle_of_session(s->monitor, s, msg->id.id);
+
+	if (h)
+		handle_gone(s->monitor, h);
 }
 
 void monitor_request(struct session *s, struct priv_message *msg, struct fd_list *fds)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
-#include "daemon/monitor.h"
+#include "daemon/monitor-keep.h"
 
 /* ---- sending ---- */
 
@@ -130,7 +130,9 @@ static void session_answer(struct session *s, const struct priv_message *msg)
 
 	expectation_free(e);
 	priv_status_to_fault(&msg->status, &f);
-	if (d)
+	if (msg->hdr.op == PRIV_RESUME)
+		session_resumed(s, msg);
+	else if (d)
 		device_answered(s->monitor, d, msg->hdr.op, &f);
 }
 
@@ -141,7 +143,9 @@ static void session_ready(struct session *s)
 	event_free(s->on_start_timeout);
 	s->on_start_timeout = NULL;
 	s->state = PRIV_STATE_READY;
+	keep_session(s);
 	msg.init.session_id = s->id;
+	msg.init.kept = s->monitor->keep.active;
 	session_tell(s, &msg, PRIV_INIT, &s->client_fd);
 	close_foreign_fd(s->client_fd);
 	s->client_fd = -1;
@@ -155,6 +159,9 @@ static void session_message(struct session *s, struct priv_message *msg, size_t 
 			 msg->hdr.op, bytes, fds->count);
 		session_kill(s, "it broke the private protocol");
 		close_foreign(fds);
+	} else if (s->resuming && !session_resumes(s, &msg->hdr)) {
+		close_foreign(
+			fds); /* said to an earlier monitor; what still counts is asked again */
 	} else if (msg->hdr.reply) {
 		session_answer(s, msg);
 	} else if (msg->hdr.op == PRIV_READY) {
@@ -292,8 +299,10 @@ static void session_free(struct session *s)
 static void session_finish(struct session *s)
 {
 	session_release_objects(s);
+	keep_drop_session(s);
 	LIST_REMOVE(s, link);
-	s->monitor->slots[s->slot] = 0;
+	if (s->slot != MONITOR_NO_SLOT)
+		s->monitor->slots[s->slot] = 0;
 	s->monitor->session_count--;
 	s->account->sessions--;
 	account_put(s->account);
@@ -331,9 +340,12 @@ static void on_exit_event(evutil_socket_t fd, short what, void *arg)
 	if (!s->killed)
 		session_kill(s, "its process ended");
 	/* Its companion, too. A session leads a process group of its own, whose number is taken as
-	 * long as its leader is not collected. */
-	kill(-s->pid, SIGKILL);
-	spawn_collect(s->pidfd);
+	 * long as its leader is not collected. An adopted one is collected by somebody else; then
+	 * the companion's death signal has to do. */
+	if (!s->adopted) {
+		kill(-s->pid, SIGKILL);
+		spawn_collect(s->pidfd);
+	}
 	s->on_end = event_new(s->monitor->base, s->channel, EV_READ | EV_PERSIST, on_end, s);
 	s->on_end_timeout = evtimer_new(s->monitor->base, on_end_timeout, s);
 	if (drain(s->channel) == 0 || !s->on_end || !s->on_end_timeout ||
@@ -377,22 +389,27 @@ static int session_admit(struct monitor *m, const struct peer *p, struct quota *
 	if (m->session_count >= m->config.max_sessions)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 				 "max-sessions: %u connections of all users", m->session_count);
-	return 0;
+	return keep_check_room(m, 2, why);
 }
 
-static int session_watch(struct session *s)
+int session_watch(struct session *s)
 {
 	struct event_base *base = s->monitor->base;
-	struct timeval limit = { .tv_sec = MONITOR_START_SECONDS };
 
 	s->on_channel = event_new(base, s->channel, EV_READ | EV_PERSIST, on_channel, s);
 	s->on_exit = event_new(base, s->pidfd, EV_READ, on_exit_event, s);
-	s->on_start_timeout = evtimer_new(base, on_start_timeout, s);
-	if (!s->on_channel || !s->on_exit || !s->on_start_timeout ||
-	    event_add(s->on_channel, NULL) < 0 || event_add(s->on_exit, NULL) < 0 ||
-	    event_add(s->on_start_timeout, &limit) < 0)
+	if (!s->on_channel || !s->on_exit || event_add(s->on_channel, NULL) < 0 ||
+	    event_add(s->on_exit, NULL) < 0)
 		return -ENOMEM;
 	return 0;
+}
+
+static int watch_start(struct session *s)
+{
+	struct timeval limit = { .tv_sec = MONITOR_START_SECONDS };
+
+	s->on_start_timeout = evtimer_new(s->monitor->base, on_start_timeout, s);
+	return s->on_start_timeout && event_add(s->on_start_timeout, &limit) == 0 ? 0 : -ENOMEM;
 }
 
 static struct session *session_new(struct monitor *m, int client_fd, struct peer *p,
@@ -422,14 +439,15 @@ static int session_launch(struct session *s, struct fault *why)
 
 	if (slot_take(m, &s->slot) < 0)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0, "max-sessions: no free slot");
-	int r = spawn_session(m, s->slot, &s->pid, &s->pidfd, &s->channel);
+	s->uid = (uid_t)(m->config.session_uid_base + s->slot);
+	int r = spawn_session(m, s->uid, &s->pid, &s->pidfd, &s->channel);
 
 	if (r < 0) {
 		m->slots[s->slot] = 0;
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_SESSION, -r,
 				 "a session could not be started: %s", strerror(-r));
 	}
-	if (session_watch(s) < 0) {
+	if (session_watch(s) < 0 || watch_start(s) < 0) {
 		syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 		spawn_collect(s->pidfd);
 		m->slots[s->slot] = 0;

@@ -43,13 +43,13 @@ static void arrange_fds(int channel, int empty_dir)
 		_exit(126);
 }
 
-static void exec_session(const struct monitor *m, uint32_t slot, int channel)
+static void exec_session(const struct monitor *m, uid_t uid, int channel)
 {
-	char uid[16], backend[16];
-	char *const argv[] = { (char *)"iommu-broker-session", uid, backend, NULL };
+	char uid_text[16], backend[16];
+	char *const argv[] = { (char *)"iommu-broker-session", uid_text, backend, NULL };
 	sigset_t none;
 
-	snprintf(uid, sizeof(uid), "%u", (unsigned)(m->config.session_uid_base + slot));
+	snprintf(uid_text, sizeof(uid_text), "%u", (unsigned)uid);
 	snprintf(backend, sizeof(backend), "%u", (unsigned)m->glue->backend);
 	arrange_fds(channel, m->empty_dir_fd);
 	sigemptyset(&none);
@@ -61,7 +61,7 @@ static void exec_session(const struct monitor *m, uint32_t slot, int channel)
 	_exit(127);
 }
 
-int spawn_session(struct monitor *m, uint32_t slot, pid_t *pid, int *pidfd, int *channel)
+int spawn_session(struct monitor *m, uid_t uid, pid_t *pid, int *pidfd, int *channel)
 {
 	int pair[2];
 	int r = message_socketpair(pair);
@@ -70,7 +70,7 @@ int spawn_session(struct monitor *m, uint32_t slot, pid_t *pid, int *pidfd, int 
 		return r;
 	*pid = fork();
 	if (*pid == 0)
-		exec_session(m, slot, pair[1]);
+		exec_session(m, uid, pair[1]);
 	r = *pid < 0 ? -errno : 0;
 	close(pair[1]);
 	if (r < 0) {

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "daemon/monitor-config.h"
+#include "daemon/monitor-table.h"
 #include "daemon/peer.h"
 #include "kernel-glue/glue.h"
 #include "proto/message.h"
@@ -26,9 +27,12 @@
 #define MONITOR_ANSWER_SECONDS	120 /* DETACH, LOST: behind a batch that pins */
 #define MONITOR_END_SECONDS	2   /* a dead session's companion, which may hang in a close() */
 #define MONITOR_ATTACH_SECONDS	120 /* ATTACH, ONLINE: may pin many gigabytes */
-#define MONITOR_SESSION_HANDLES 256 /* handles that one session serves */
-#define MONITOR_DOMAIN_DEVICES	64  /* devices in one domain */
-#define MONITOR_MESSAGES_A_TURN 16  /* taken from one session before others have their turn */
+#define MONITOR_SESSION_HANDLES PRIV_MAX_HANDLES
+#define MONITOR_BIND_TRIES	100 /* while somebody who has just ended still has the device */
+#define MONITOR_BIND_PAUSE_US	20000
+#define MONITOR_DOMAIN_DEVICES	64 /* devices in one domain */
+#define MONITOR_NO_SLOT		UINT32_MAX
+#define MONITOR_MESSAGES_A_TURN 16 /* taken from one session before others have their turn */
 
 struct monitor;
 struct session;
@@ -49,6 +53,7 @@ struct account {
 /* A socket given to a client. Found again by the cookie of the client's end. */
 struct handle {
 	RB_ENTRY(handle) by_cookie;
+	RB_ENTRY(handle) by_id;
 	LIST_ENTRY(handle) of_domain;
 	uint64_t cookie;
 	uint32_t id;
@@ -60,6 +65,8 @@ struct handle {
 	uint32_t flags; /* IOB_GRANT_* */
 	uint64_t window_first;
 	uint64_t window_last;
+	uint32_t row; /* in the kept ledger, as of each object; 0: not there */
+	bool adopted; /* of an earlier monitor; its session has not said yet that it knows it */
 };
 
 enum domain_state {
@@ -83,6 +90,8 @@ struct domain {
 	struct handle *root;
 	LIST_HEAD(, handle) handles;
 	LIST_HEAD(, device) devices;
+	uint32_t row;
+	bool context_kept;
 };
 
 enum device_state {
@@ -107,7 +116,15 @@ struct requester {
 	uint32_t op;
 };
 
+/* A BIND that came while the device was still on its way out of somebody's hands. */
+struct parked_bind {
+	struct requester requester; /* session_id 0: none */
+	uint64_t domain_cookie;
+	unsigned tries; /* left */
+};
+
 struct device {
+	struct monitor *monitor;
 	struct glue_device info;
 	enum device_state state;
 	struct session *owner; /* NULL when FREE, or DETACHING after the owner died */
@@ -124,6 +141,10 @@ struct device {
 	unsigned waiting;
 	struct requester requester;
 	struct fault outcome; /* for the requester; code IOB_OK on success */
+	struct parked_bind parked;
+	uint32_t row;
+	bool bound_kept;
+	bool leaving; /* adopted on its way in or out of a domain */
 };
 
 /* A command sent to a session whose answer is awaited. */
@@ -140,13 +161,17 @@ struct session {
 	LIST_ENTRY(session) link;
 	struct monitor *monitor;
 	uint32_t id;
-	uint32_t slot; /* uid offset */
+	uint32_t slot; /* index of slots; MONITOR_NO_SLOT: adopted, from outside today's range */
+	uid_t uid;     /* it runs as, when we are root */
 	pid_t pid;
 	int pidfd;
 	int channel;
 	int client_fd; /* until READY, then -1 */
 	enum priv_state state;
 	bool killed;
+	bool adopted;  /* started by an earlier monitor: not our child */
+	bool resuming; /* has not answered RESUME yet: what else it says is from before */
+	uint32_t row;
 	struct event *on_channel;
 	struct event *on_exit;
 	struct event *on_end; /* after the exit: the end of the channel */
@@ -163,8 +188,20 @@ struct session {
 };
 
 RB_HEAD(handle_tree, handle);
+RB_HEAD(handle_ids, handle);
 int handle_compare(const struct handle *a, const struct handle *b);
+int handle_compare_ids(const struct handle *a, const struct handle *b);
 RB_PROTOTYPE(handle_tree, handle, by_cookie, handle_compare)
+RB_PROTOTYPE(handle_ids, handle, by_id, handle_compare_ids)
+
+/* See monitor-keep.h. */
+struct keep {
+	bool active;
+	struct table self, sessions, domains, handles, devices;
+	uint32_t self_row;
+	uint32_t generation;
+	unsigned descriptors; /* with the service manager, the tables' not counted */
+};
 
 struct monitor {
 	struct event_base *base;
@@ -173,6 +210,7 @@ struct monitor {
 	char *session_path;
 	char *sim_path;
 	int listen_fd;
+	bool passed; /* the service manager's socket, which is not ours to remove */
 	int lock_fd;
 	int empty_dir_fd;
 	struct event *on_listen;
@@ -190,13 +228,17 @@ struct monitor {
 	LIST_HEAD(, account) accounts;
 	LIST_HEAD(, domain) domains;
 	struct handle_tree handles;
+	struct handle_ids handle_ids;
+	struct keep keep;
 };
 
 /* ---- monitor-ledger.c ---- */
 struct account *account_get(struct monitor *m, uid_t uid); /* NULL: out of memory */
 void account_put(struct account *a);
 
-struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, uint64_t cookie);
+/* id 0: a new one. */
+struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, uint64_t cookie,
+			  uint32_t id);
 void handle_free(struct monitor *m, struct handle *h);
 struct handle *handle_by_cookie(struct monitor *m, uint64_t cookie);
 /* A handle with this id that this session serves, or NULL. */
@@ -228,7 +270,12 @@ void session_reply(struct session *s, struct priv_message *msg, uint32_t op, uin
 /* Answers about the device that are still to come (op 0: all) lead to nothing any more. */
 void session_forget_answer(struct monitor *m, struct device *d, uint32_t op);
 
+/* The channel and the end of the process from now on. */
+int session_watch(struct session *s);
+
 /* ---- monitor-requests.c ---- */
+/* Its session has closed it, or knows nothing of it. */
+void handle_gone(struct monitor *m, struct handle *h);
 /* A request that passed priv_check(). Consumes fds. */
 void monitor_request(struct session *s, struct priv_message *msg, struct fd_list *fds);
 
@@ -241,6 +288,8 @@ void monitor_domain_open(struct session *s, struct priv_message *msg);
 void monitor_grant(struct session *s, struct priv_message *msg);
 /* The first handle closed, or its session died: stop devices, unmap, destroy, refund. */
 void domain_destroy(struct monitor *m, struct domain *d);
+/* The part of it that needs no session: of a domain that is DYING. */
+void domain_end(struct monitor *m, struct domain *d);
 void domain_reaped(struct monitor *m, struct domain *d);
 
 /* ---- monitor-device.c ---- */
@@ -253,11 +302,16 @@ void device_detached(struct monitor *m, struct device *d);
 /* ---- monitor-bind.c ---- */
 void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *fds);
 void monitor_unbind(struct session *s, struct priv_message *msg);
+/* Only now may the device's session, and through it the client, touch the device. Of a BOUND one;
+ * on failure d->outcome says why. */
+int device_give_to_owner(struct device *d);
 /* The session answered ATTACH, ONLINE, DETACH or LOST; f: what it said. */
 void device_answered(struct monitor *m, struct device *d, uint32_t op, const struct fault *f);
 /* Take a BINDING or BOUND device out. tell_owner: its session still has the descriptor. */
 void device_detach(struct monitor *m, struct device *d, enum iob_unbound_reason reason,
 		   bool tell_owner);
+/* The device is about to be nobody's: who waits to bind it waits in vain. */
+void bind_give_up(struct device *d);
 /* Something that a DETACHING device waited for is over. */
 void device_waited(struct monitor *m, struct device *d, unsigned what);
 
@@ -269,7 +323,7 @@ void reap_domain(struct monitor *m, struct domain *d);
 
 /* ---- monitor-spawn.c ---- */
 /* fork and exec the session executable. 0 or -errno; *channel is ours. */
-int spawn_session(struct monitor *m, uint32_t slot, pid_t *pid, int *pidfd, int *channel);
+int spawn_session(struct monitor *m, uid_t uid, pid_t *pid, int *pidfd, int *channel);
 /* Wait for a process that has ended or is about to (SIGKILL was sent). */
 void spawn_collect(int pidfd);
 

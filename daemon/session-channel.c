@@ -3,7 +3,9 @@
  * session-channel.c - the session's side of the private channel.
  *
  * Never blocks on the monitor: what it does not take is queued, and MAP and UNMAP go on meanwhile.
- * The end of the channel means that no monitor will ever come back; what the clients have stays.
+ * A new monitor asks what there is, and is asked again what the one before it left unanswered. The
+ * end of the channel means that no monitor will ever come back: what the clients have stays, unless
+ * the other end was kept by the service manager, which drops it when the service is stopped.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +83,8 @@ struct pending *channel_ask(struct handle *h, const struct request *q, struct pr
 			    uint32_t priv_op, const int *fds)
 {
 	struct session *s = h->session;
-	struct pending *p = calloc(1, sizeof(*p));
+	size_t bytes = priv_rule_find(priv_op)->bytes;
+	struct pending *p = calloc(1, sizeof(*p) + bytes);
 	struct fault why;
 	int r = p ? channel_send(s, msg, priv_op, s->next_serial + 1, false, fds) : -ENOMEM;
 
@@ -97,6 +100,9 @@ struct pending *channel_ask(struct handle *h, const struct request *q, struct pr
 	p->handle = h;
 	p->op = q->op;
 	p->tag = q->tag;
+	p->fd = fds ? fd_list_steal(q->fds, 0) : -1;
+	p->bytes = bytes;
+	memcpy(p->body, &msg->status, bytes);
 	LIST_INSERT_HEAD(&s->pendings, p, link);
 	h->pending = p;
 	event_del(h->on_read);
@@ -118,6 +124,8 @@ static void pending_free(struct pending *p)
 	struct handle *h = p->handle;
 
 	LIST_REMOVE(p, link);
+	if (p->fd >= 0)
+		closer_close(p->fd);
 	if (h) {
 		h->pending = NULL;
 		if (!h->out)
@@ -172,6 +180,7 @@ static int channel_reply(struct session *s, struct priv_message *msg, struct fd_
 static void command_init(struct session *s, const struct priv_init *c, struct fd_list *fds)
 {
 	s->id = c->session_id;
+	s->kept = c->kept == 1;
 	if (!handle_new(s, fd_list_steal(fds, 0), 0, IOB_KIND_CONNECTION))
 		_exit(1);
 }
@@ -241,6 +250,68 @@ static void command_adopt(struct session *s, const struct priv_adopt *c, struct 
 	h->window_last = c->window_last;
 }
 
+/* ---- a new monitor ---- */
+
+static uint32_t bound_state(const struct handle *h)
+{
+	if (!h->device)
+		return PRIV_NOT_BOUND;
+	if (h->pending && h->pending->priv_op == PRIV_UNBIND)
+		return PRIV_UNBINDING;
+	return h->device->fd >= 0 ? PRIV_BOUND : PRIV_NOT_BOUND;
+}
+
+/* The first message after it goes out: what the earlier monitor was told or asked before does not
+ * count any more. */
+static void tell_what_there_is(struct session *s, uint32_t serial)
+{
+	struct priv_message rep = { 0 };
+	struct priv_resumed *r = &rep.resumed;
+	struct handle *h;
+
+	while (!STAILQ_EMPTY(&s->queue))
+		queued_free(s, STAILQ_FIRST(&s->queue));
+	r->session_id = s->id;
+	LIST_FOREACH(h, &s->handles, link) {
+		if (h->kind == IOB_KIND_CONNECTION || r->count == PRIV_MAX_HANDLES)
+			continue;
+		r->known[r->count].handle_id = h->id;
+		r->known[r->count].kind = h->kind;
+		r->known[r->count++].bound = bound_state(h);
+	}
+	channel_send(s, &rep, PRIV_RESUME, serial, true, NULL);
+}
+
+static void ask_again(struct session *s, struct pending *p)
+{
+	struct priv_message msg = { .hdr.again = 1 };
+	struct fault why;
+
+	memcpy(&msg.status, p->body, p->bytes);
+	int r = channel_send(s, &msg, p->priv_op, p->serial, false, p->fd >= 0 ? &p->fd : NULL);
+
+	if (r == 0)
+		return;
+	fault_set(&why, IOB_E_NO_MEMORY, IOB_STEP_SESSION, -r, "the monitor cannot be asked: %s",
+		  strerror(-r));
+	reply_fault(p->handle, p->op, p->tag, &why);
+	pending_free(p);
+}
+
+/* What was asked for a handle that is gone by now was, if it was made, not in the list above. */
+static void command_resume(struct session *s, struct priv_message *msg)
+{
+	struct pending *p, *next;
+
+	tell_what_there_is(s, msg->hdr.serial);
+	LIST_FOREACH_SAFE(p, &s->pendings, link, next) {
+		if (p->handle)
+			ask_again(s, p);
+		else
+			pending_free(p);
+	}
+}
+
 static void channel_command(struct session *s, struct priv_message *msg, struct fd_list *fds)
 {
 	switch (msg->hdr.op) {
@@ -264,6 +335,9 @@ static void channel_command(struct session *s, struct priv_message *msg, struct 
 	case PRIV_ADOPT:
 		command_adopt(s, &msg->adopt, fds);
 		break;
+	case PRIV_RESUME:
+		command_resume(s, msg);
+		break;
 	default:
 		break; /* priv_check() let nothing else through */
 	}
@@ -277,6 +351,10 @@ static void channel_lost(struct session *s)
 	struct pending *p;
 	struct fault f;
 
+	if (s->kept) {
+		log_info("session %u: the service was stopped", s->id);
+		_exit(0);
+	}
 	log_warn("session %u: the monitor is gone; mappings stay", s->id);
 	event_del(s->on_channel);
 	event_del(s->on_channel_write);

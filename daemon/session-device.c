@@ -66,11 +66,14 @@ void device_lost(struct handle *h)
 	uint32_t domain_id = h->device->domain_id;
 
 	device_forget(h->device);
-	h->device->lost_domain = domain_id;
+	if (domain_id != 0) /* else a new monitor repeats what the one before it said */
+		h->device->lost_domain = domain_id;
 }
 
 void device_freed(struct handle *h, uint32_t reason)
 {
+	if (h->device->lost_domain == 0)
+		return;
 	handle_event(h, IOB_EV_DEVICE_UNBOUND, h->device->lost_domain, reason);
 	h->device->lost_domain = 0;
 }

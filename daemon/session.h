@@ -76,6 +76,9 @@ struct pending {
 	uint16_t op;
 	uint32_t tag;
 	struct iob_grant_req grant; /* GRANT: what was asked for */
+	int fd;			    /* that went with it, owned, or -1 */
+	size_t bytes;		    /* of the body, kept for the next monitor */
+	uint8_t body[];
 };
 
 struct handle {
@@ -128,6 +131,7 @@ struct session {
 	struct event *on_channel_write;
 	STAILQ_HEAD(, queued) queue;
 	int channel; /* -1: the monitor is gone for good */
+	bool kept;   /* its other end is kept while no monitor is there */
 	uint32_t id;
 	uint32_t backend;
 	uint32_t next_serial;

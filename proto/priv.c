@@ -36,6 +36,7 @@ static const struct priv_rule rules[] = {
 	{ PRIV_LOST, true, READY, 0, 0, SIZE(priv_lost), SIZE(priv_answer), "LOST" },
 	{ PRIV_FREED, true, READY, 0, 0, SIZE(priv_lost), 0, "FREED" },
 	{ PRIV_ADOPT, true, READY, 1, 0, SIZE(priv_adopt), 0, "ADOPT" },
+	{ PRIV_RESUME, true, READY, 0, 0, 0, SIZE(priv_resumed), "RESUME" },
 };
 
 const struct priv_rule *priv_rule_find(uint32_t op)
@@ -64,7 +65,9 @@ static void make_printable(char *text, size_t size)
 int priv_check(struct priv_message *m, size_t bytes, unsigned fds, bool from_monitor,
 	       uint32_t state)
 {
-	if (bytes < sizeof(m->hdr) || m->hdr.reply > 1 || m->hdr.reserved != 0)
+	if (bytes < sizeof(m->hdr) || m->hdr.reply > 1 || m->hdr.again > 1)
+		return -EBADMSG;
+	if (m->hdr.again == 1 && (m->hdr.reply == 1 || from_monitor))
 		return -EBADMSG;
 	const struct priv_rule *r = priv_rule_find(m->hdr.op);
 	bool reply = m->hdr.reply == 1;
@@ -92,7 +95,9 @@ int priv_send(int channel, struct priv_message *m, uint32_t op, uint32_t serial,
 
 	if (reply && m->status.code != IOB_OK)
 		count = 0;
-	m->hdr = (struct priv_hdr){ .op = op, .serial = serial, .reply = reply };
+	m->hdr = (struct priv_hdr){
+		.op = op, .serial = serial, .reply = reply, .again = m->hdr.again
+	};
 	struct iovec iov = { .iov_base = m, .iov_len = sizeof(m->hdr) + body };
 
 	return message_send(channel, &iov, 1, fds, count);

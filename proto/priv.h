@@ -7,7 +7,8 @@
  * session states in which it is legal; whatever does not fit ends the session. No path, no flag
  * of the kernel and no ioctl number ever crosses.
  *
- * Both ends are built together and started from the same installation; there is no version.
+ * Both ends are built together, but a monitor that was upgraded goes on with the sessions of the
+ * one before: PRIV_VERSION moves with every change here that such a session would notice.
  */
 #ifndef PROTO_PRIV_H
 #define PROTO_PRIV_H
@@ -16,6 +17,8 @@
 #include <stddef.h>
 
 #include "proto/fault.h"
+
+#define PRIV_VERSION 1
 
 /* Descriptors a session is started with. */
 #define PRIV_FD_CHANNEL	  3
@@ -43,6 +46,7 @@ enum priv_op {
 	PRIV_LOST = 37,	  /* give up the device of a device handle, then answer */
 	PRIV_FREED = 39,  /* one way: the lost device is out of its domain and can be bound again */
 	PRIV_ADOPT = 38,  /* one way: carries the session's end of a new handle of its domain */
+	PRIV_RESUME = 40, /* a new monitor is here: what do you have? then ask again */
 };
 
 enum priv_state {
@@ -54,7 +58,7 @@ struct priv_hdr {
 	uint32_t op;	 /* enum priv_op */
 	uint32_t serial; /* of the asker; echoed */
 	uint32_t reply;	 /* 1 in a reply */
-	uint32_t reserved;
+	uint32_t again;	 /* 1 in a request that an earlier monitor got, and may have carried out */
 };
 IOB_ASSERT_SIZE(struct priv_hdr, 16);
 
@@ -148,7 +152,7 @@ struct priv_granted { /* fds: session's end, client's end */
 
 struct priv_init {	     /* fd: the client's connection */
 	uint32_t session_id; /* for logs */
-	uint32_t reserved;
+	uint32_t kept;	     /* 1: the end of the channel means that the service was stopped */
 };
 
 struct priv_attach { /* ATTACH: fd: the bound device */
@@ -179,12 +183,37 @@ struct priv_adopt { /* fd: the session's end of the handle */
 	uint64_t window_last;
 };
 
+#define PRIV_MAX_HANDLES 256u /* that one session serves */
+
+enum priv_bound {
+	PRIV_NOT_BOUND = 0,
+	PRIV_BOUND = 1,	    /* the session has the device's descriptor */
+	PRIV_UNBINDING = 2, /* it has given it back, and will ask UNBIND again */
+};
+
+struct priv_known {
+	uint32_t handle_id;
+	uint32_t kind;
+	uint32_t bound; /* enum priv_bound; of a device */
+	uint32_t reserved;
+};
+
+struct priv_resumed {
+	struct priv_status status;
+	uint32_t session_id; /* 0: never got its client */
+	uint32_t count;
+	struct priv_known known[PRIV_MAX_HANDLES];
+};
+
 struct priv_answer { /* ATTACH, ONLINE, DETACH, LOST */
 	struct priv_status status;
 };
 
-#define PRIV_MAX_BODY sizeof(struct priv_device_list)
-#define PRIV_MAX_FDS  1u /* with a request of a session */
+#define PRIV_MAX_BODY sizeof(struct priv_resumed)
+_Static_assert(sizeof(struct priv_device_list) <= PRIV_MAX_BODY &&
+		       sizeof(struct priv_domain_list) <= PRIV_MAX_BODY,
+	       "the longest of all");
+#define PRIV_MAX_FDS 1u /* with a request of a session */
 
 struct priv_message {
 	struct priv_hdr hdr;
@@ -207,6 +236,7 @@ struct priv_message {
 		struct priv_gained gained;
 		struct priv_lost lost;
 		struct priv_adopt adopt;
+		struct priv_resumed resumed;
 		struct priv_answer answer;
 	};
 };
@@ -233,7 +263,7 @@ const char *priv_name(uint32_t op);
 int priv_check(struct priv_message *m, size_t bytes, unsigned fds, bool from_monitor,
 	       uint32_t state);
 
-/* Send a request or a reply whose body is filled in; sizes come from the table. 0 or -errno. The
+/* Send a request or a reply whose body and hdr.again are filled in; sizes come from the table. 0 or -errno. The
  * caller still owns fds. */
 int priv_send(int channel, struct priv_message *m, uint32_t op, uint32_t serial, bool reply,
 	      const int *fds);

@@ -8,7 +8,7 @@
 
 enum { ROUNDS, GO_ON };
 
-static const struct broker_options usual = { .name = "monitor" };
+static const struct broker_options usual = { .name = "monitor", .alone = true };
 
 static void bob_drives(void)
 {

@@ -125,6 +125,8 @@ static void alice_revokes(void)
 
 START_TEST(bind_does_not_overtake_revoke)
 {
+	if (broker_is_shaken()) /* a monitor that was stopped must not be replaced */
+		return;
 	as(ALICE, alice_maps);
 	as(ALICE, alice_grants_bind_with_id);
 	as(BOB, bob_opens);

@@ -29,6 +29,8 @@ const char *broker_socket(void)
 
 pid_t broker_monitor(void)
 {
+	if (broker.keeper)
+		broker.monitor = keeper_monitor();
 	return broker.monitor;
 }
 
@@ -80,7 +82,7 @@ static void make_files(const struct broker_options *o)
 
 static void remove_files(void)
 {
-	static const char *const files[] = { "conf", "faults", "socket", "socket.lock" };
+	static const char *const files[] = { "conf", "faults", "notify", "socket", "socket.lock" };
 	char path[128];
 
 	for (size_t i = 0; i < COUNT(files); i++) {
@@ -152,19 +154,27 @@ bool broker_log_gets(const char *text)
 
 /* ---- start ---- */
 
-static void run_monitor(int log)
+void run_monitor(int log, unsigned inherited)
 {
 	char program[PATH_MAX], config[128];
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, inherited ? SIGKILL : SIGTERM);
 	snprintf(program, sizeof(program), "%s/bin/iommu-brokerd", build_directory());
 	snprintf(config, sizeof(config), "%s/conf", broker.directory);
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
-	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+	syscall(SYS_close_range, STDERR_FILENO + 1 + inherited, ~0U, 0);
 	execl(program, program, "--config", config, (char *)NULL);
 	dprintf(STDERR_FILENO, "%s: %s\n", program, strerror(errno));
 	_exit(127);
+}
+
+static void monitor_start(int log)
+{
+	broker.monitor = fork();
+	ck_assert_int_ge(broker.monitor, 0);
+	if (broker.monitor == 0)
+		run_monitor(log, 0);
 }
 
 static bool serves(void *let_in)
@@ -172,7 +182,7 @@ static bool serves(void *let_in)
 	iob_conn *conn;
 	int status, code;
 
-	if (broker.monitor && waitpid(broker.monitor, &status, WNOHANG) != 0) {
+	if (!broker.keeper && waitpid(broker.monitor, &status, WNOHANG) != 0) {
 		broker.monitor = 0;
 		return true;
 	}
@@ -194,17 +204,23 @@ void broker_start(const struct broker_options *o)
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	make_files(o);
 	log = start_logger();
-	broker.monitor = fork();
-	ck_assert_int_ge(broker.monitor, 0);
-	if (broker.monitor == 0)
-		run_monitor(log);
+	if (!o->alone && (o->kept || getenv("IOB_TEST_KEPT")))
+		keeper_start(log);
+	else
+		monitor_start(log);
 	close(log);
-	if (!wait_until(serves, &let_in) || broker.monitor == 0)
+	if (!wait_until(serves, &let_in) || broker_monitor() == 0)
 		ck_abort_msg("the broker did not start; see %s", broker.log);
 	baseline_take(let_in);
 }
 
 /* ---- end ---- */
+
+static bool keeper_is_gone(void *unused)
+{
+	(void)unused;
+	return !process_lives(broker.keeper);
+}
 
 static bool all_gone(void *unused)
 {
@@ -233,7 +249,10 @@ static void check_log(void)
 
 void broker_ends(void)
 {
-	kill(broker.monitor, SIGTERM);
+	if (broker.keeper)
+		broker_is_stopped();
+	else
+		kill(broker.monitor, SIGTERM);
 	if (!wait_until(all_gone, NULL))
 		ck_abort_msg("%zu processes of the broker do not end", broker_processes(NULL, 0));
 	check_log();
@@ -249,6 +268,30 @@ void broker_monitor_dies(void)
 {
 	kill(broker.monitor, SIGKILL);
 	ck_assert(wait_until(monitor_is_gone, NULL));
+}
+
+static bool another_serves(void *before)
+{
+	bool let_in;
+
+	return broker_monitor() != *(pid_t *)before && serves(&let_in);
+}
+
+void broker_restarts(void)
+{
+	pid_t before = broker_monitor();
+
+	ck_assert_int_gt(before, 0);
+	kill(before, SIGKILL);
+	ck_assert(wait_until(another_serves, &before));
+}
+
+void broker_is_stopped(void)
+{
+	kill(broker.keeper, SIGTERM);
+	ck_assert(wait_until(keeper_is_gone, NULL));
+	broker.keeper = 0;
+	broker.monitor = 0;
 }
 
 /* What does not even end by SIGKILL hangs in the kernel: say where. */
@@ -283,6 +326,11 @@ void broker_stop(void)
 
 	if (broker.parent != getpid())
 		return;
+	if (broker.keeper) {
+		kill(broker.keeper, SIGKILL);
+		wait_until(keeper_is_gone, NULL);
+		broker.keeper = 0;
+	}
 	for (size_t i = 0; i < n && i < COUNT(pids); i++)
 		kill(pids[i], SIGKILL);
 	if (!wait_until(all_gone, NULL)) {

@@ -22,14 +22,14 @@ static void shared_start(void)
 static void shared_setup(void)
 {
 	users_prepare();
-	if (process_lives(broker.monitor))
+	if (process_lives(broker_monitor()))
 		broker_sessions_wait(0);
 }
 
 static void shared_teardown(void)
 {
 	users_end();
-	if (process_lives(broker.monitor))
+	if (process_lives(broker_monitor()))
 		baseline_check();
 }
 

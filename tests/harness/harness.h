@@ -91,6 +91,11 @@ struct broker_options {
 	/* the [allow] sections, or NULL for the usual ones; $alice, $bob, $carol are replaced */
 	const char *rules;
 	const char *name; /* of the log */
+	/* A stand-in for the service manager keeps its descriptors and starts it again whenever it
+	 * ends. Environment: IOB_TEST_KEPT=1 has it so for all, IOB_TEST_KILL=ms in addition has the
+	 * monitor killed every so often. */
+	bool kept;
+	bool alone; /* not kept, whatever the environment says */
 };
 
 /* Starts and waits until it serves. One at a time in a process, or in its parent. */
@@ -107,6 +112,14 @@ bool broker_log_gets(const char *text);
 void broker_ends(void);
 /* SIGKILL to the monitor. */
 void broker_monitor_dies(void);
+/* The same, and wait until the next one serves. Only of a broker that is kept. */
+void broker_restarts(void);
+/* The service is stopped: what was kept is closed, and no monitor started again. */
+void broker_is_stopped(void);
+/* Is the monitor killed every so often? */
+bool broker_is_shaken(void);
+/* How many descriptors are kept, those of the monitor itself included. */
+size_t broker_kept_fds(void);
 
 /* ---- processes ---- */
 

@@ -10,13 +10,22 @@
 /* The broker that is running; of the process that started it and those forked from there. */
 struct broker {
 	pid_t parent;  /* who started it, and adopts what it leaves behind */
-	pid_t monitor; /* 0: none */
+	pid_t monitor; /* 0: none; kept: the present one */
 	pid_t logger;
+	pid_t keeper; /* 0: none */
 	char directory[64];
 	char socket[96];
 	char log[PATH_MAX];
 };
 extern struct broker broker;
+
+/* ---- keeper.c ---- */
+/* Starts a stand-in for the service manager, which starts the monitor. */
+void keeper_start(int log);
+/* The monitor that lives now. */
+pid_t keeper_monitor(void);
+/* Become the monitor; inherited descriptors from 3 on. Does not return. */
+void run_monitor(int log, unsigned inherited);
 
 /* ---- users.c ---- */
 /* Once, before all others; and before each test. */

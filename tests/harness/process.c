@@ -154,7 +154,7 @@ static pid_t table_parent(const struct table *t, pid_t pid)
 /* Children of the broker's parent that are not the broker's: the logger, the test, its users. */
 static bool is_ours(pid_t pid)
 {
-	return pid == broker.logger || pid == getpid() || is_user(pid);
+	return pid == broker.logger || pid == broker.keeper || pid == getpid() || is_user(pid);
 }
 
 static bool is_brokers(const struct table *t, pid_t pid)
@@ -162,7 +162,9 @@ static bool is_brokers(const struct table *t, pid_t pid)
 	while (pid > 1) {
 		pid_t parent = table_parent(t, pid);
 
-		if (pid == broker.monitor)
+		if (pid == broker_monitor())
+			return true;
+		if (parent == broker.keeper && broker.keeper)
 			return true;
 		if (parent == broker.parent)
 			return !is_ours(pid);
@@ -187,6 +189,22 @@ size_t broker_processes(pid_t *pids, size_t room)
 	return n;
 }
 
+/* By its name: what an earlier monitor started is the keeper's child now, and so is the simulator. */
+static bool is_session(pid_t pid)
+{
+	char path[64], name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	fclose(f);
+	return strncmp(name, "iommu-broker-se", 15) == 0;
+}
+
 size_t broker_sessions(pid_t *pids, size_t room)
 {
 	pid_t all[256];
@@ -194,8 +212,9 @@ size_t broker_sessions(pid_t *pids, size_t room)
 
 	for (size_t i = 0; i < count && i < COUNT(all); i++) {
 		char state;
+		pid_t parent = parent_of(all[i], &state);
 
-		if (parent_of(all[i], &state) != broker.monitor)
+		if (parent != broker_monitor() && !(parent == broker.keeper && is_session(all[i])))
 			continue;
 		if (n < room)
 			pids[n] = all[i];

@@ -25,6 +25,7 @@ build     libseccomp-dev    libseccomp-devel
 build     libcap-dev        libcap-devel
 build     libbsd-dev        libbsd-devel
 build     libinih-dev       inih-devel
+build     libsystemd-dev    systemd-devel
 build     libjson-c-dev     json-c-devel
 check     check             check-devel
 analyze   clang             clang

@@ -112,9 +112,11 @@ START_TEST(header_is_checked)
 	struct priv_message m = message(PRIV_STATUS, 0, 0);
 
 	ck_assert_int_eq(priv_check(&m, 15, 0, false, PRIV_STATE_READY), -EBADMSG);
-	m.hdr.reserved = 1;
+	m.hdr.again = 2;
 	ck_assert_int_eq(priv_check(&m, 16, 0, false, PRIV_STATE_READY), -EBADMSG);
-	m.hdr.reserved = 0;
+	m.hdr.again = 1;
+	ck_assert_int_eq(priv_check(&m, 16, 0, false, PRIV_STATE_READY), 0);
+	m.hdr.again = 0;
 	m.hdr.reply = 2;
 	ck_assert_int_eq(priv_check(&m, 16, 0, false, PRIV_STATE_READY), -EBADMSG);
 }

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* monitor-manager.c - the talk with the service manager. */
+#include "daemon/monitor-manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/monitor.h"
+
+/* FileDescriptorStoreMax= of iommu-broker.service; the manager drops what is more, silently. */
+#define MANAGER_ROOM	16384
+#define MANAGER_WAIT_US 5000000
+
+/* What we let it keep begins with this; a listening socket is called as its unit likes. */
+#define KEPT_PREFIX "iob-"
+
+struct inherited {
+	int fd; /* -1: taken */
+	char *name;
+};
+
+static struct inherited *inherited;
+static int inherited_count;
+
+int manager_init(struct fault *why)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names);
+
+	if (n < 0)
+		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, -n,
+				 "LISTEN_FDS: what the service manager passed cannot be used: %s",
+				 strerror(-n));
+	inherited = n ? calloc((size_t)n, sizeof(*inherited)) : NULL;
+	for (int i = 0; inherited && i < n; i++) {
+		inherited[i].fd = SD_LISTEN_FDS_START + i;
+		inherited[i].name = names[i];
+	}
+	free(names);
+	inherited_count = n;
+	return n && !inherited ?
+		       fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory") :
+		       0;
+}
+
+int manager_take(const char *name)
+{
+	for (int i = 0; i < inherited_count; i++) {
+		int fd = inherited[i].fd;
+
+		if (fd < 0 || strcmp(inherited[i].name, name) != 0)
+			continue;
+		inherited[i].fd = -1;
+		return fd;
+	}
+	return -1;
+}
+
+int manager_take_listener(struct fault *why)
+{
+	for (int i = 0; i < inherited_count; i++) {
+		int fd = inherited[i].fd;
+
+		if (fd < 0 || strncmp(inherited[i].name, KEPT_PREFIX, strlen(KEPT_PREFIX)) == 0)
+			continue;
+		if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) <= 0 ||
+		    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+			return fault_set(why, IOB_E_CONNECT, IOB_STEP_CONNECT, EINVAL,
+					 "the descriptor \"%s\" that was passed is no listening "
+					 "UNIX socket of type SEQPACKET "
+					 "(ListenSequentialPacket=)",
+					 inherited[i].name);
+		inherited[i].fd = -1;
+		return fd;
+	}
+	return -1;
+}
+
+void manager_discard_rest(void)
+{
+	for (int i = 0; i < inherited_count; i++) {
+		if (inherited[i].fd >= 0) {
+			manager_forget(inherited[i].name);
+			close_foreign_fd(inherited[i].fd);
+		}
+		free(inherited[i].name);
+	}
+	free(inherited);
+	inherited = NULL;
+	inherited_count = 0;
+}
+
+/* ---- keeping ---- */
+
+bool manager_keeps(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+unsigned manager_room(void)
+{
+	const char *said = getenv("FDSTORE");
+	int n = said ? atoi(said) : MANAGER_ROOM;
+
+	return n > 0 ? (unsigned)n : 0;
+}
+
+static void complain(const char *what, int r)
+{
+	if (r < 0)
+		log_warn("service manager: %s: %s", what, strerror(-r));
+}
+
+/* Not FDPOLL: what hangs up while no monitor is there is what the next one wants to see. */
+void manager_keep(const char *name, const int *fds, unsigned count)
+{
+	char state[128];
+
+	if (!manager_keeps())
+		return;
+	snprintf(state, sizeof(state), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+	complain(name, sd_pid_notify_with_fds(0, 0, state, fds, count));
+}
+
+void manager_forget(const char *name)
+{
+	char state[300];
+
+	if (!manager_keeps())
+		return;
+	snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%.200s", name);
+	complain(name, sd_notify(0, state));
+}
+
+void manager_wait(void)
+{
+	if (manager_keeps())
+		complain("no answer", sd_notify_barrier(0, MANAGER_WAIT_US));
+}
+
+/* ---- telling ---- */
+
+void manager_tell(const char *state)
+{
+	if (manager_keeps())
+		complain("notification", sd_notify(0, state));
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	manager_tell("WATCHDOG=1");
+}
+
+int manager_watchdog_start(struct event_base *base)
+{
+	static struct event *timer;
+	uint64_t us;
+	struct timeval half;
+
+	if (sd_watchdog_enabled(0, &us) <= 0)
+		return 0;
+	half.tv_sec = (time_t)(us / 2 / 1000000);
+	half.tv_usec = (suseconds_t)(us / 2 % 1000000);
+	timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+	return timer && event_add(timer, &half) == 0 ? 0 : -ENOMEM;
+}
