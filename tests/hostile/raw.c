@@ -167,11 +167,26 @@ int raw_connect(void)
 	return fd;
 }
 
+/* A monitor that is killed between accept() and INIT hangs up on the client. */
+static bool hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	return broker_is_shaken() && poll(&p, 1, (int)(20000 * patience())) == 1 &&
+	       recv(fd, &byte, 1, MSG_PEEK) <= 0;
+}
+
 int raw_connected(void)
 {
 	int fd = raw_connect();
 
-	raw_ok(raw_ask(fd, IOB_OP_HELLO, &raw_hello, sizeof(raw_hello)));
+	while (!raw_request(fd, IOB_OP_HELLO, &raw_hello, sizeof(raw_hello), NULL, 0) ||
+	       hung_up(fd)) {
+		close(fd);
+		fd = raw_connect();
+	}
+	raw_ok(raw_code(fd));
 	return fd;
 }
 
