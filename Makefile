@@ -158,7 +158,7 @@ endif
 harness      := $(wildcard tests/harness/*.c)
 suites       := $(foreach s,unit conformance hostile,$(if $(wildcard tests/$s/*.c),$(BUILD)/tests/$s))
 
-tests: all $(suites)
+tests: all $(suites) $(BUILD)/tests/steady
 
 # The linker takes from here the modules that a unit test names, whoever they belong to.
 $(BUILD)/tests/modules.a: $(call objects,$(sort $(monitor) $(session) $(sim) $(library) $(ctl)))
@@ -175,6 +175,11 @@ $(BUILD)/tests/hostile: $(call objects,$(wildcard tests/hostile/*.c))
 demos := $(addprefix $(BUILD)/demo/,mapper driver launch)
 $(demos): $(BUILD)/demo/%: $(BUILD)/obj/tests/demo/%.o \
 		$(call objects,tests/demo/story.c tests/demo/edu.c) $(BUILD)/lib/libiommubroker.a
+	$(call link)
+
+# A client that has to go on while monitors come and go: public library only, static (VM guests).
+$(BUILD)/tests/steady: $(call objects,tests/restart/steady.c tests/demo/edu.c) \
+		$(BUILD)/lib/libiommubroker.a
 	$(call link)
 
 # The runner learns its suites from the names of the files: test_NAME.c has test_NAME_suite().
@@ -305,7 +310,7 @@ deb:
 	@mv '$(deb_dir)/src/systemd/debian' '$(deb_dir)/src/debian'
 	@sed -e 's|@VERSION@|$(VERSION)|' -e "s|@DATE@|$$(date -R)|" \
 		'$(deb_dir)/src/debian/changelog.in' >'$(deb_dir)/src/debian/changelog'
-	@cd '$(deb_dir)/src' && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc -j$(shell nproc) \
+	@cd '$(deb_dir)/src' && env -u MAKEFLAGS -u MAKELEVEL -u BUILD dpkg-buildpackage -b -us -uc -j$(shell nproc) \
 		>'$(deb_dir)/build.log' 2>&1 || { tail -n 40 '$(deb_dir)/build.log'; exit 1; }
 	@lintian --fail-on error '$(deb_dir)'/*.changes
 	@ls '$(deb_dir)'/*.deb

@@ -1,0 +1,178 @@
+#!/bin/bash
+# Runs in the guest with systemd, as root, as /guest.sh: the monitor ends in every way there is while
+# devices do DMA; clients must not notice. The exit status is the number of checks that failed.
+# shellcheck disable=SC2317 # check calls the functions
+set -u
+cd /opt/test || exit 1
+export DEBIAN_FRONTEND=noninteractive
+first=0000:00:03.0 second=0000:00:04.0 third=0000:00:05.0
+
+passed=0 failed=0
+# check NAME COMMAND..
+check() {
+	local name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok    $name"
+	else
+		failed=$((failed + 1))
+		echo "FAIL  $name"
+	fi
+}
+
+# within SECONDS COMMAND..: until it succeeds
+within() {
+	local tries=$(($1 * 10))
+	shift
+	until "$@"; do
+		[ $((tries -= 1)) -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+fails() { ! "$@"; }
+as() { local who=$1; shift; setpriv --reuid "$who" --regid "$who" --clear-groups "$@"; }
+monitor() { systemctl show -P MainPID iommu-broker.service; }
+sessions() { pgrep -f '^iommu-broker-session' | sort | tr '\n' ' '; }
+version() { iommuctl status 2>/dev/null | grep -q "$1"; }
+
+installed() {
+	dpkg -i first/*.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; return 1; }
+	cat >/etc/iommu-broker/iommu-broker.conf <<-END
+		[allow test]
+		user = alice bob carol
+		domains = yes
+		device = 1234:11e8
+	END
+	systemctl start iommu-broker.service
+}
+
+# steady USER MODE DEVICE: in the background; its words in /root/MODE-DEVICE.log, its pid in $!
+steady() {
+	as "$1" ./steady "$2" "$3" >"/root/$2-$3.log" 2>&1 &
+}
+
+# served: a monitor other than $1 answers
+another_serves() {
+	[ "$(monitor)" != "$1" ] && iommuctl status >/dev/null 2>&1
+}
+
+clients_live() {
+	local pid
+	for pid in "${clients[@]}"; do
+		kill -0 "$pid" 2>/dev/null || { tail -n 3 /root/*.log; return 1; }
+	done
+}
+
+killed() {
+	local before
+	for _ in $(seq "$1"); do
+		before=$(monitor)
+		sleep "0.$((RANDOM % 9))"
+		kill -KILL "$before"
+		within 30 another_serves "$before" && clients_live || return 1
+	done
+}
+
+restarted() {
+	local before
+	for _ in $(seq "$1"); do
+		before=$(monitor)
+		systemctl restart iommu-broker.service
+		within 30 another_serves "$before" && clients_live || return 1
+	done
+}
+
+holders_are_the_same() {
+	for pid in $holders; do
+		[ -d "/proc/$pid" ] || return 1
+	done
+}
+
+device_is_bound() { iommuctl devices 2>/dev/null | grep "$1" | grep -q bound; }
+
+# Of a session that ends while no monitor is there the next one clears up.
+dies_without_monitor() {
+	local before session
+	session=$(comm -13 <(tr ' ' '\n' <<<"$all_before" | sort) <(sessions | tr ' ' '\n' | sort) | head -n 1)
+	[ -n "$session" ] || return 1
+	before=$(monitor)
+	kill -STOP "$before"
+	kill -KILL "$session"
+	kill -KILL "$before"
+	within 30 another_serves "$before" && fails wait "$victim"
+}
+
+can_be_had_again() {
+	within 30 as carol timeout 20 ./steady churn "$third" >/root/again.log 2>&1 &
+	local pid=$!
+	sleep 4
+	pkill -TERM -P "$pid" -f 'steady churn'
+	grep -q rounds /root/again.log
+}
+
+upgraded() {
+	local before
+	before=$(monitor)
+	dpkg -i second/*.deb >/root/dpkg.log 2>&1 || { cat /root/dpkg.log; return 1; }
+	within 30 another_serves "$before" && within 10 version 0.1.1 && clients_live
+}
+
+rounds() {
+	local pid log
+	for pid in "${clients[@]}"; do
+		kill -TERM "$pid"
+		wait "$pid" || { cat /root/*.log; return 1; }
+	done
+	for log in "/root/hold-$first.log" "/root/churn-$second.log"; do
+		echo "      $log: $(cat "$log")"
+		grep -q ' rounds$' "$log" || return 1
+	done
+}
+
+nothing_is_open() { [ "$(iommuctl status --json | grep -cE '"(domains|devices_open)": *0')" = 2 ]; }
+no_process_is_left() { fails pgrep -f '^(/usr/sbin/iommu-brokerd|iommu-broker-)'; }
+no_complaint() {
+	fails journalctl -b --no-pager -u iommu-broker.service -g 'were not kept|was not kept|broke the|makes no sense|ledger is full|Sanitizer'
+}
+
+check 'the broker is installed and runs' installed
+steady alice hold "$first"
+clients=($!)
+check 'a device does DMA' within 30 device_is_bound "$first"
+holders=$(sessions)
+steady bob churn "$second"
+clients+=($!)
+check 'the monitor is killed 15 times' killed 15
+check 'the service is restarted 5 times' restarted 5
+check 'the sessions are the same' holders_are_the_same
+check 'the device is still known' device_is_bound "$first"
+
+kill -STOP "${clients[1]}" # so that the one new session is the third client's
+sleep 1
+all_before=$(sessions)
+steady carol hold "$third"
+victim=$!
+check 'another device does DMA' within 30 device_is_bound "$third"
+check 'a session ends while there is no monitor' dies_without_monitor
+check 'its device can be had again' can_be_had_again
+kill -CONT "${clients[1]}"
+
+check 'the packages are upgraded' upgraded
+check 'the sessions are still the same' holders_are_the_same
+check 'and once more the monitor is killed 5 times' killed 5
+check 'no client has noticed anything' rounds
+check 'nothing is left open' within 20 nothing_is_open
+check 'nobody complained' no_complaint
+
+steady alice hold "$first"
+client=$!
+check 'once more a device does DMA' within 30 device_is_bound "$first"
+check 'stop means stop' systemctl stop iommu-broker.service iommu-broker.socket
+check 'its session has ended' within 10 no_process_is_left
+check 'and its client has noticed' fails wait "$client"
+
+[ "$failed" -eq 0 ] || journalctl -b --no-pager -o short-monotonic -u 'iommu-broker*' | tail -n 80
+echo "$passed passed, $failed failed"
+exit "$failed"
