@@ -13,3 +13,6 @@ config_key() {
 	grep -E '^(CONFIG_|# CONFIG_[A-Z0-9_]+ is not set$)' "$vm_dir/kernel-iommufd.config" |
 		sha256sum | cut -c1-12
 }
+
+# Short name of what is on the disk of root-image.sh
+root_key() { sha256sum < "$vm_dir/root-image.sh" | cut -c1-12; }

@@ -3,12 +3,13 @@
 #
 # usage: kernels.sh [--latest] [type1] [iommufd]     (both when none is named)
 #
-#   type1/    Debian's own 6.1: vmlinuz, modules/ and modules.order (what to load, in order)
+#   type1/    Debian's own 6.1: vmlinuz, modules/, modules.order and modules.disk (what to load, in
+#             order: for VFIO, for a root on a disk)
 #   iommufd/  no Debian kernel has iommufd, so one is built from Debian's sources with
 #             kernel-iommufd.config: vmlinuz, config, key, uapi/include (headers for programs)
 #
 # Both are links to a directory whose name says what it was made from (version, hash of the
-# configuration). One that is there is used, and no mirror asked, unless --latest is given.
+# configuration or of the list of modules). One that is there is used, and no mirror asked, unless --latest is given.
 #
 # IOB_VM_SUITE (trixie-backports) and IOB_VM_LINUX (7.3) say where the sources come from.
 # IOB_VM_JOBS (number of CPUs) says how many compilers run at once.
@@ -21,6 +22,10 @@ jobs=${IOB_VM_JOBS:-$(nproc)}
 
 # Load order. vfio_virqfd became a part of vfio in later kernels.
 type1_modules=(irqbypass vfio_virqfd vfio vfio_iommu_type1 vfio-pci-core vfio-pci)
+type1_disk_modules=(
+	virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk
+	crc32c_generic crc16 mbcache jbd2 ext4 autofs4
+)
 
 latest=
 kinds=()
@@ -96,15 +101,31 @@ newest() { (cd "$vm_cache" && compgen -G "$1" | sort -V | tail -n 1) || :; }
 
 candidate() { sed -n 's/^ *Candidate: //p' | sed 's/(none)//'; }
 
+# add_modules ORDER MODULE...: copies them, and notes the order in the file ORDER
+add_modules() {
+	local order=$work/out/$1 module file
+	shift
+	for module; do
+		file=$(find "$work/tree" -name "$module.ko")
+		if [ -n "$file" ]; then
+			cp "$file" "$work/out/modules/"
+			echo "$module.ko" >> "$order"
+		elif [ "$module" != vfio_virqfd ]; then
+			die "type1: there is no module $module"
+		fi
+	done
+}
+
 make_type1() {
-	local image version name module file
-	name=$(newest 'type1-*')
+	local image version name key
+	key=$(echo "${type1_modules[@]}" "${type1_disk_modules[@]}" | sha256sum | cut -c1-12)
+	name=$(newest "type1-*-$key")
 	if [ -z "$name" ] || [ -n "$latest" ]; then
 		image=$(apt-cache depends linux-image-amd64 |
 			sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | sed -n 1p)
 		[ -n "$image" ] || die "apt knows no linux-image-amd64; run 'apt-get update' first"
 		version=$(apt-cache policy "$image" | candidate)
-		name=type1-${version//[^A-Za-z0-9.+~-]/_}
+		name=type1-${version//[^A-Za-z0-9.+~-]/_}-$key
 	fi
 	if [ -e "$vm_cache/$name" ]; then
 		link_kind type1 "$name"
@@ -116,15 +137,8 @@ make_type1() {
 		env -C "$work/deb" apt-get -q -o APT::Sandbox::User=root download "$image=$version"
 	step "type1: unpacking" fetched dpkg -x "$work"/deb/*.deb "$work/tree"
 	cp "$work"/tree/boot/vmlinuz-* "$work/out/vmlinuz"
-	for module in "${type1_modules[@]}"; do
-		file=$(find "$work/tree" -name "$module.ko")
-		if [ -n "$file" ]; then
-			cp "$file" "$work/out/modules/"
-			echo "$module.ko" >> "$work/out/modules.order"
-		elif [ "$module" != vfio_virqfd ]; then
-			die "type1: $image has no module $module"
-		fi
-	done
+	add_modules modules.order "${type1_modules[@]}"
+	add_modules modules.disk "${type1_disk_modules[@]}"
 	publish type1 "$name"
 	rm -rf "$work"/{deb,tree}
 	say "type1: made $name"

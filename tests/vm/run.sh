@@ -1,11 +1,13 @@
 #!/bin/bash
 # Boots a guest with an emulated IOMMU, runs STAGE-DIR/guest.sh in it as root, exits with its status.
+# The guest is a busybox in memory, or Debian with systemd on a disk whose changes are thrown away.
 #
 # usage: run.sh KIND [OPTION]... STAGE-DIR
 #
 #   KIND               type1 (Debian's kernel) or iommufd (the one built by kernels.sh)
 #   STAGE-DIR          laid over the guest's root; owned by root there. The libraries that its
 #                      dynamic programs need are added.
+#   --systemd          Debian, made by root-image.sh; guest.sh runs when the system is up
 #   --mem MB           memory (1024)
 #   --smp N            processors (2)
 #   --timeout SECONDS  of real time until the guest must have ended (300)
@@ -38,10 +40,11 @@ devices=(
 
 usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
-mem=1024 smp=2 limit=300 out=/dev/null append='' qmp='' icount='' qemu_args=() names=()
+mem=1024 smp=2 limit=300 out=/dev/null append='' qmp='' icount='' systemd='' qemu_args=() names=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--icount) icount=1; shift; continue ;;
+	--systemd) systemd=1; shift; continue ;;
 	--help | -h) usage ;;
 	--*) [ $# -ge 2 ] || usage ;;
 	esac
@@ -67,6 +70,13 @@ kernel=$vm_cache/$kind
 [ -e "$kernel/vmlinuz" ] || die "$kernel is not there; run kernels.sh first"
 [ "$kind" != iommufd ] || [ "$(cat "$kernel/key")" = "$(config_key)" ] ||
 	die "kernel-iommufd.config has changed since $kernel was built; run kernels.sh first"
+image=$vm_cache/root/image
+if [ -n "$systemd" ]; then
+	[[ $(readlink "${image%/*}") = root-*-"$(root_key)" ]] ||
+		die "the disk is missing or not made by this root-image.sh; run it first"
+	[ "$kind" != type1 ] || [ -e "$kernel/modules.disk" ] ||
+		die "$kernel has no modules for a disk; run kernels.sh first"
+fi
 qemu=${IOB_VM_QEMU:-qemu-system-x86_64}
 for tool in "$qemu" cpio busybox; do
 	command -v "$tool" > /dev/null || die "$tool is missing; see the file packages"
@@ -82,32 +92,56 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
-# add_libraries ROOT: what the loader will look for. Libraries that are in the stage itself (our
+# add_libraries FROM TO: what the loader will look for. Libraries that are in the stage itself (our
 # own) stay as they are, the others come from where the loader finds them on this machine.
 add_libraries() {
-	local root=$1 file name path
+	local from=$1 to=$2 file name path
 	# Both fail in the ordinary course: no program at all; one that is static.
-	{ find "$root" -type f -exec grep -lFam1 $'\x7fELF' {} + || :; } | while read -r file; do
+	{ find "$from" -type f -exec grep -lFam1 $'\x7fELF' {} + || :; } | while read -r file; do
 		ldd "$file" 2>/dev/null || :
 	done | awk '$2 == "=>" { print $1, $3 == "not" ? "-" : $3 } $1 ~ /^\// { print $1, $1 }' |
 		sort -u | while read -r name path; do
-		[ -z "$(find "$root" -name "${name##*/}" -print -quit)" ] || continue
+		[ -z "$(find "$from" -name "${name##*/}" -print -quit)" ] || continue
 		[ "$path" != - ] || die "a program in $stage needs $name, which is not to be found"
-		mkdir -p "$root${path%/*}"
-		cp -L "$path" "$root$path"
+		mkdir -p "$to${path%/*}"
+		cp -L "$path" "$to$path"
 	done
+}
+
+# add_disk_parts ROOT: what guest-init lays over the disk, as archives: those know how to leave alone
+# the directories and links that are there.
+add_disk_parts() {
+	local parts=$work/parts units=/etc/systemd/system
+	mkdir -p "$parts/stage$units/multi-user.target.wants" "$parts/stage/usr/lib/rig" "$parts/libraries"
+	cp "$vm_dir/guest-systemd.service" "$parts/stage$units/rig.service"
+	ln -s ../rig.service "$parts/stage$units/multi-user.target.wants/rig.service"
+	cp "$vm_dir/guest-systemd" "$parts/stage/usr/lib/rig/run"
+	chmod 755 "$parts/stage/usr/lib/rig/run"
+	cp -a "$stage/." "$parts/stage/"
+	add_libraries "$stage" "$parts/libraries"
+	for part in stage libraries; do
+		tar -C "$parts/$part" -c --owner=root:0 --group=root:0 . > "$1/$part.tar"
+	done
+	rm -rf "$parts"
 }
 
 root=$work/root
 mkdir -p "$root/bin"
-cp -a "$stage/." "$root/"
-add_libraries "$root"
+orders=(modules.order)
+if [ -n "$systemd" ]; then
+	add_disk_parts "$root"
+	orders=(modules.disk modules.order)
+else
+	cp -a "$stage/." "$root/"
+	add_libraries "$root" "$root"
+fi
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$vm_dir/guest-init" "$root/init"
 chmod 755 "$root" "$root/init" "$root/bin/busybox"
 if [ -e "$kernel/modules.order" ]; then
 	mkdir -p "$root/lib/rig-modules"
-	cp "$kernel"/modules/* "$kernel/modules.order" "$root/lib/rig-modules/"
+	(cd "$kernel" && cat "${orders[@]}") > "$root/lib/rig-modules/modules.order"
+	(cd "$kernel/modules" && xargs cp -t "$root/lib/rig-modules") < "$root/lib/rig-modules/modules.order"
 fi
 # Not compressed: unpacking costs the emulated processor more than reading.
 # Sorted: with --icount the order of the files would show in the numbers.
@@ -134,6 +168,12 @@ done
 # kernel's log has everything. oops=panic: the last line of a broken kernel is worth nothing.
 cmdline="console=ttyS0 quiet loglevel=3 oops=panic panic=-1 intel_iommu=on iommu=pt"
 cmdline+=" printk.devkmsg=on rig.kind=$kind rig.vfio=$(IFS=,; echo "${vfio[*]}")"
+if [ -n "$systemd" ]; then
+	# What the guest writes goes to a file that QEMU makes in $TMPDIR.
+	args+=(-drive "if=none,id=root,format=raw,file=$image,snapshot=on")
+	args+=(-device 'virtio-blk-pci,drive=root,addr=1e.0')
+	cmdline+=" rig.root=/dev/vda systemd.show_status=0 systemd.crash_reboot=1"
+fi
 if [ -n "$icount" ]; then
 	smp=1
 	args+=(-icount 'shift=0,sleep=off' -rtc 'base=2026-01-01,clock=vm')
@@ -150,7 +190,7 @@ mkfifo "$work/serial"
 sed -u 's/\r//g' < "$work/serial" | tee -p "$work/log" "$out" &
 reader=$!
 # --foreground: without it, timeout moves QEMU away from the reach of Ctrl-C.
-timeout --foreground -k 5 "$limit" "$qemu" "${args[@]}" < /dev/null > "$work/serial" &
+TMPDIR=$work timeout --foreground -k 5 "$limit" "$qemu" "${args[@]}" < /dev/null > "$work/serial" &
 vm=$!
 ended=0
 wait "$vm" || ended=$?
