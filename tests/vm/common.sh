@@ -16,3 +16,39 @@ config_key() {
 
 # Short name of what is on the disk of root-image.sh
 root_key() { sha256sum < "$vm_dir/root-image.sh" | cut -c1-12; }
+
+# --- what the self-tests have in common ---------------------------------------------------------
+
+# selftest_begin: sets $work, a directory with room for two stages, $failed and $uapi.
+selftest_begin() {
+	# Debian 12 has no linux/iommufd.h; the kernel built by kernels.sh brings it.
+	uapi=$vm_cache/iommufd/uapi/include
+	[ -e "$uapi/linux/iommufd.h" ] || die "$uapi has no linux/iommufd.h; run kernels.sh first"
+	failed=0
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	mkdir -p "$work/stage" "$work/broken"
+}
+
+# build_program NAME DIRECTORY: from NAME.c. Dynamic, which tests that run.sh finds the libraries.
+build_program() {
+	mkdir -p "$2"
+	"${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -Wshadow -Wconversion -Werror -D_GNU_SOURCE \
+		-isystem "$uapi" -o "$2/$1" "$vm_dir/$1.c"
+}
+
+# broken KIND WHAT STATUS GUEST-COMMAND [OPTION]...: run.sh must exit with STATUS
+broken() {
+	local kind=$1 what=$2 want=$3 got=0
+	printf '#!/bin/sh\n%s\n' "$4" > "$work/broken/guest.sh"
+	chmod +x "$work/broken/guest.sh"
+	shift 4
+	"$vm_dir/run.sh" "$kind" "$@" "$work/broken" > "$work/broken.log" 2>&1 || got=$?
+	if [ "$got" -eq "$want" ]; then
+		say "$kind: $what: status $got, as it should be"
+	else
+		say "$kind: $what: FAIL, status $got instead of $want"
+		tail -n 20 "$work/broken.log" >&2
+		failed=1
+	fi
+}

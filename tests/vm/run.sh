@@ -115,6 +115,8 @@ add_disk_parts() {
 	mkdir -p "$parts/stage$units/multi-user.target.wants" "$parts/stage/usr/lib/rig" "$parts/libraries"
 	cp "$vm_dir/guest-systemd.service" "$parts/stage$units/rig.service"
 	ln -s ../rig.service "$parts/stage$units/multi-user.target.wants/rig.service"
+	cp "$vm_dir/guest-emergency.service" "$parts/stage$units/emergency.service"
+	cp "$vm_dir/guest-emergency.service" "$parts/stage$units/rescue.service"
 	cp "$vm_dir/guest-systemd" "$parts/stage/usr/lib/rig/run"
 	chmod 755 "$parts/stage/usr/lib/rig/run"
 	cp -a "$stage/." "$parts/stage/"

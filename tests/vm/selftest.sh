@@ -4,20 +4,13 @@
 #
 # usage: selftest.sh [KIND]...       (default: type1 iommufd)
 set -euo pipefail
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 kinds=("$@")
 [ ${#kinds[@]} -gt 0 ] || kinds=(type1 iommufd)
-# Debian 12 has no linux/iommufd.h; the kernel built by kernels.sh brings it.
-uapi=$vm_cache/iommufd/uapi/include
-[ -e "$uapi/linux/iommufd.h" ] || die "$uapi has no linux/iommufd.h; run kernels.sh first"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/stage/bin" "$work/broken"
-# Dynamic, which tests that run.sh finds the libraries.
-"${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -Wshadow -Wconversion -Werror -D_GNU_SOURCE \
-	-isystem "$uapi" -o "$work/stage/bin/selftest" "$vm_dir/selftest.c"
+selftest_begin
+build_program selftest "$work/stage/bin"
 
 cat > "$work/stage/guest.sh" <<'GUEST'
 #!/bin/sh
@@ -49,23 +42,6 @@ if selftest "$GUEST_KIND" 0000:00:04.0 --no-map; then
 fi
 GUEST
 chmod +x "$work/stage/guest.sh"
-
-failed=0
-# broken KIND WHAT STATUS GUEST-COMMAND [OPTION]...: run.sh must exit with STATUS
-broken() {
-	local kind=$1 what=$2 want=$3 got=0
-	printf '#!/bin/sh\n%s\n' "$4" > "$work/broken/guest.sh"
-	chmod +x "$work/broken/guest.sh"
-	shift 4
-	"$vm_dir/run.sh" "$kind" "$@" "$work/broken" > "$work/broken.log" 2>&1 || got=$?
-	if [ "$got" -eq "$want" ]; then
-		say "$kind: $what: status $got, as it should be"
-	else
-		say "$kind: $what: FAIL, status $got instead of $want"
-		tail -n 20 "$work/broken.log" >&2
-		failed=1
-	fi
-}
 
 for kind in "${kinds[@]}"; do
 	start=$SECONDS
