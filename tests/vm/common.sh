@@ -49,6 +49,7 @@ broken() {
 	else
 		say "$kind: $what: FAIL, status $got instead of $want"
 		tail -n 20 "$work/broken.log" >&2
+		# shellcheck disable=SC2034  # used by those who source this
 		failed=1
 	fi
 }

@@ -63,6 +63,8 @@ while [ $# -gt 0 ]; do
 done
 [ ${#names[@]} -eq 2 ] || usage
 kind=${names[0]} stage=${names[1]}
+# The time a disk takes is that of this machine.
+[ -z "$systemd" ] || [ -z "$icount" ] || die "--icount has no equal numbers to offer with --systemd"
 
 case $kind in type1 | iommufd) ;; *) die "no such kind of kernel: $kind" ;; esac
 [ -x "$stage/guest.sh" ] || die "$stage has no executable guest.sh"
