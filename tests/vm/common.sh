@@ -14,8 +14,12 @@ config_key() {
 		sha256sum | cut -c1-12
 }
 
-# Short name of what is on the disk of root-image.sh
-root_key() { sha256sum < "$vm_dir/root-image.sh" | cut -c1-12; }
+# Name of the directory that root-image.sh makes in the cache. The link to one of several would be
+# that of the checkout which was used last.
+os_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+root_name() {
+	printf 'root-%s-%s\n' "$(os_release)" "$(sha256sum < "$vm_dir/root-image.sh" | cut -c1-12)"
+}
 
 # --- what the self-tests have in common ---------------------------------------------------------
 

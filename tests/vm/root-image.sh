@@ -1,11 +1,11 @@
 #!/bin/bash
-# Makes the disk of the guests that run systemd: $IOB_VM_CACHE/root/image, a small Debian in ext4.
+# Makes the disk of the guests that run systemd, a small Debian in ext4, available in the cache.
 #
 # usage: root-image.sh [--latest]
 #
 # Of the machine's own release and from its own apt sources, so that programs and packages made here
-# run there. "root" is a link to a directory whose name says what it was made from (release, hash of
-# this script). One that is there is used, and no mirror asked, unless --latest is given.
+# run there. $IOB_VM_CACHE/root-RELEASE-KEY/image, with the hash of this script as the key. One that
+# is there is used, and no mirror asked, unless --latest is given.
 #
 # Nothing of the rig is in it but users and what is switched off: units, kernel modules and the test
 # come with each run. Needs root, or a kernel that lets the user make namespaces.
@@ -31,12 +31,19 @@ masked=(
 	systemd-journal-flush.service systemd-pstore.service systemd-binfmt.service
 	systemd-update-utmp.service systemd-update-utmp-runlevel.service
 	proc-sys-fs-binfmt_misc.automount
+	modprobe@{configfs,dm_mod,drm,efi_pstore,fuse,loop}.service
+)
+# Programs that look for more units, at boot and in each daemon-reload. fstab's and the one that
+# reads the kernel's command line stay.
+generators=(
+	bless-boot cryptsetup getty gpt-auto hibernate-resume integritysetup rc-local run system-update
+	sysv veritysetup
 )
 
 # fill DIRECTORY: its file "tar" becomes its file "image". Runs as root, or as what is root in a
 # namespace of the user's.
 fill() {
-	local root=$1/tree unit user
+	local root=$1/tree unit user name
 	mkdir "$root"
 	tar -C "$root" -xpf "$1/tar" --numeric-owner --exclude='./dev/*'
 	for user in alice:1001 bob:1002 carol:1003; do
@@ -44,6 +51,10 @@ fill() {
 	done
 	for unit in "${masked[@]}"; do
 		ln -sf /dev/null "$root/etc/systemd/system/$unit"
+	done
+	mkdir -p "$root/etc/systemd/system-generators"
+	for name in "${generators[@]}"; do
+		ln -s /dev/null "$root/etc/systemd/system-generators/systemd-$name-generator"
 	done
 	# With an id the first boot is not a "first boot", which would enable every unit there is.
 	echo 52696752696752696752696752696752 > "$root/etc/machine-id"
@@ -79,7 +90,7 @@ make_image() {
 		--aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' \
 		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-		"$release" - "$pit/sources" > "$pit/tar"
+		"$(os_release)" - "$pit/sources" > "$pit/tar"
 	"${as_root[@]}" bash "$vm_dir/root-image.sh" --fill "$pit"
 }
 
@@ -102,8 +113,7 @@ mkdir -p "$vm_cache"
 exec 9> "$vm_cache/lock.root"
 flock -n 9 || { say "another one is at work, waiting for it"; flock 9; }
 
-release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-name=root-$release-$(root_key)
+name=$(root_name)
 if [ ! -e "$vm_cache/$name" ] || [ -n "$latest" ]; then
 	as_root=()
 	[ "$(id -u)" -eq 0 ] || as_root=(mmdebstrap --unshare-helper)
@@ -115,7 +125,7 @@ if [ ! -e "$vm_cache/$name" ] || [ -n "$latest" ]; then
 	trap 'exit 130' INT TERM HUP
 	sources > "$pit/sources"
 	[ -s "$pit/sources" ] || die "apt knows no Debian mirror here; run 'apt-get update' first"
-	say "$name: installing Debian's $release, a minute or two"
+	say "$name: installing Debian's $(os_release), a minute or two"
 	if ! make_image > "$pit/log" 2>&1 < /dev/null; then
 		tail -n 40 "$pit/log" >&2
 		die "failed: $name"
@@ -129,6 +139,3 @@ if [ ! -e "$vm_cache/$name" ] || [ -n "$latest" ]; then
 else
 	say "$name is there"
 fi
-# Two renames: at no time can anybody see a part of it.
-ln -sfn "$name" "$vm_cache/.root.link"
-mv -fT "$vm_cache/.root.link" "$vm_cache/root"
