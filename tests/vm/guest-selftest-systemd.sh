@@ -35,7 +35,7 @@ selftest "$GUEST_KIND" 0000:00:03.0
 # The descriptor store: a descriptor comes back after SIGKILL; where there is no store it does not,
 # so it is the store that does it. The program says which start it is when it is ready.
 mkfifo /run/report
-report() { timeout 60 head -n 1 /run/report || fail 'no report of the service'; }
+report() { timeout 120 head -n 1 /run/report || fail 'no report of the service'; }
 for store in 1 0; do
 	unit=store-$store.service
 	cat > "/run/systemd/system/$unit" <<-UNIT

@@ -19,7 +19,7 @@ chmod 700 "$work/stage"
 
 for kind in "${kinds[@]}"; do
 	start=$SECONDS
-	if "$vm_dir/run.sh" "$kind" --systemd "$work/stage"; then
+	if "$vm_dir/run.sh" "$kind" --systemd --timeout 600 "$work/stage"; then
 		say "$kind: systemd: passed, $((SECONDS - start)) s"
 	else
 		say "$kind: systemd: FAIL"
