@@ -24,7 +24,7 @@ tools   := tests/tools
 # Messages and refusals; what takes a client's request apart; the monitor's talk with its sessions.
 proto         := proto/fault.c proto/message.c
 proto_client  := proto/operations.c
-proto_private := proto/priv.c
+proto_private := proto/priv.c proto/rate.c
 
 # Opens nodes, binds drivers, takes things apart: monitor only.
 glue_opener := $(addprefix kernel-glue/,opener.c sysfs.c vfio-quiesce.c type1-open.c iommufd-open.c \
