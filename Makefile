@@ -35,10 +35,10 @@ glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iom
 glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
 
 monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c \
-	$(addprefix daemon/monitor-,adopt.c bind.c close.c config.c config-devices.c config-lines.c \
-	config-sections.c config-users.c config-values.c device.c domain.c keep.c ledger.c \
-	listen.c main.c manager.c policy.c privileges.c reaper.c requests.c resume.c session.c \
-	spawn.c table.c)
+	$(addprefix daemon/monitor-,adopt.c bind.c close.c config.c config-check.c \
+	config-devices.c config-files.c config-lines.c config-sections.c config-users.c \
+	config-values.c device.c domain.c keep.c ledger.c listen.c main.c manager.c policy.c \
+	privileges.c reaper.c requests.c resume.c session.c spawn.c table.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
 	daemon/interval-map.c \
 	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \
