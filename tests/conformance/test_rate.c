@@ -157,16 +157,19 @@ END_TEST
 static void makes_sixty(void)
 {
 	uint64_t begin = now_ms();
+	iob_domain *d;
 
-	for (unsigned i = 0; i < 60; i++)
-		iob_domain_close(domain_made(conn));
+	for (unsigned i = 0; i < 60; i++) {
+		ok(iob_domain_create(conn, MIB, 16, &d, NULL));
+		iob_domain_close(d);
+	}
 	ck_assert_uint_ge(now_ms() - begin, 1700);
 }
 
 /* 10 a second, 40 of them at once; of 60 the last can come after two seconds less a turn. */
 START_TEST(setups_beyond_the_rate_wait)
 {
-	start("rate-setups", RULE "max-setups = 10\nmax-domains = 100\nmax-mappings = 1000000\n");
+	start("rate-setups", RULE "max-setups = 10\nmax-domains = 100\n");
 	as(ALICE, prepares);
 	as(ALICE, makes_sixty);
 	user_exits(ALICE);
