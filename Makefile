@@ -38,7 +38,8 @@ monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c
 	$(addprefix daemon/monitor-,adopt.c bind.c close.c config.c config-check.c \
 	config-devices.c config-files.c config-lines.c config-sections.c config-users.c \
 	config-values.c device.c domain.c keep.c ledger.c listen.c main.c manager.c policy.c \
-	privileges.c rate.c reaper.c reload.c requests.c resume.c session.c spawn.c table.c)
+	privileges.c rate.c reaper.c reload.c requests.c resume.c session.c spawn.c table.c \
+	tape.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
 	daemon/interval-map.c \
 	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \

@@ -3,11 +3,9 @@
  * monitor-reload.c - SIGHUP: the configuration is read again, while everything goes on.
  *
  * Reading files takes no time, looking up names may take minutes (a directory server that is
- * away), and runs code of others. So a throwaway process reads the configuration first and writes
- * down each name that it looked up with the answer, one after the other: the tape. Then the monitor
- * reads the files itself, with the same code, and takes the answers from the tape instead of asking.
- * Nothing but numbers crosses, and whatever a key is called it needs no mention here. When the files
- * changed in between, tape and files do not fit, and the reload fails.
+ * away), and runs code of others. So a throwaway process reads the configuration first and makes a
+ * tape of the answers, see monitor-tape.h. Then the monitor reads the files itself, with the same
+ * code, and takes the answers from the tape instead of asking.
  */
 #define _GNU_SOURCE /* pipe2() */
 
@@ -16,25 +14,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/monitor-tape.h"
 #include "daemon/monitor.h"
-
-#define TAPE_MAX_BYTES (8u << 20)
-#define TAPE_END       UINT32_MAX /* instead of a kind: the reader came to the end */
-
-/* One name; its bytes follow. */
-struct tape_entry {
-	uint32_t kind;
-	int32_t result;
-	uint32_t id;
-	uint32_t bytes;
-};
 
 struct reload {
 	struct monitor *monitor;
@@ -43,86 +29,8 @@ struct reload {
 	struct event *on_timeout;
 	int pipe;
 	int pidfd;
-	uint8_t *tape;
-	size_t bytes;
-	size_t at;
-	bool too_long;
+	struct tape tape;
 };
-
-/* ---- in the throwaway process ---- */
-
-static int record(void *arg, enum config_people kind, const char *name, uint32_t *id)
-{
-	struct tape_entry e = { .kind = kind, .bytes = (uint32_t)strlen(name) };
-
-	e.result = config_resolve(kind, name, id);
-	e.id = e.result == 0 ? *id : 0;
-	fwrite(&e, sizeof(e), 1, arg);
-	fwrite(name, 1, e.bytes, arg);
-	return e.result;
-}
-
-/* Nothing of a client stays open here, and of root there is only the uid. */
-static void child(const struct options *o, int pipe)
-{
-	const struct tape_entry end = { .kind = TAPE_END };
-	struct config_reading how = { .resolve = record };
-	cap_t nothing = cap_init();
-	struct config c;
-	struct fault why;
-
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
-	if (dup2(pipe, STDERR_FILENO + 1) < 0 ||
-	    syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0) < 0 || !nothing ||
-	    cap_set_proc(nothing) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		_exit(1);
-	how.arg = fdopen(STDERR_FILENO + 1, "we");
-	if (!how.arg)
-		_exit(1);
-	config_load_with(o->config, &how, &c, &why); /* what is wrong the monitor finds, too */
-	fwrite(&end, sizeof(end), 1, how.arg);
-	fflush(how.arg);
-	_exit(0);
-}
-
-/* ---- the tape ---- */
-
-static bool tape_read(struct reload *r, void *out, size_t bytes)
-{
-	if (bytes > r->bytes - r->at)
-		return false;
-	memcpy(out, r->tape + r->at, bytes);
-	r->at += bytes;
-	return true;
-}
-
-static int play(void *arg, enum config_people kind, const char *name, uint32_t *id)
-{
-	struct reload *r = arg;
-	struct tape_entry e;
-	char there[256];
-
-	if (!tape_read(r, &e, sizeof(e)) || e.kind != (uint32_t)kind || e.result > 0 ||
-	    e.bytes >= sizeof(there) || !tape_read(r, there, e.bytes))
-		return -ESTALE;
-	there[e.bytes] = '\0';
-	if (strcmp(there, name) != 0)
-		return -ESTALE;
-	*id = e.id;
-	return e.result;
-}
-
-static bool tape_is_complete(const struct reload *r)
-{
-	struct tape_entry end;
-
-	if (r->too_long || r->bytes < sizeof(end))
-		return false;
-	memcpy(&end, r->tape + r->bytes - sizeof(end), sizeof(end));
-	return end.kind == TAPE_END;
-}
 
 /* ---- what a reload changes ---- */
 
@@ -202,11 +110,11 @@ static int make_slots(struct monitor *m, struct config *fresh, struct fault *why
 static int reload_config(struct reload *r, struct fault *why)
 {
 	struct monitor *m = r->monitor;
-	const struct config_reading how = { .resolve = play, .arg = r };
+	const struct config_reading how = { .resolve = tape_play, .arg = &r->tape };
 	struct config fresh = { 0 };
 	struct session *s;
 
-	if (!tape_is_complete(r))
+	if (!tape_is_complete(&r->tape))
 		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, EIO,
 				 "users and groups could not be looked up");
 	if (config_load_with(m->options.config, &how, &fresh, why) < 0)
@@ -258,7 +166,7 @@ static void reload_free(struct reload *r)
 		close(r->pipe);
 	if (r->pidfd >= 0)
 		close(r->pidfd);
-	free(r->tape);
+	tape_deinit(&r->tape);
 	free(r);
 }
 
@@ -287,33 +195,13 @@ static void reload_finish(struct reload *r)
 		reload_start(m);
 }
 
-/* More of the tape. False when there is no more for now. */
-static bool take_tape(struct reload *r)
-{
-	uint8_t chunk[16384], *more;
-	ssize_t n = read(r->pipe, chunk, sizeof(chunk));
-
-	if (n <= 0)
-		return false;
-	more = r->bytes + (size_t)n <= TAPE_MAX_BYTES ? realloc(r->tape, r->bytes + (size_t)n) :
-							NULL;
-	if (!more) {
-		r->too_long = true; /* read on all the same, so that the writer ends */
-		return true;
-	}
-	memcpy(more + r->bytes, chunk, (size_t)n);
-	r->tape = more;
-	r->bytes += (size_t)n;
-	return true;
-}
-
 static void on_tape(evutil_socket_t fd, short what, void *arg)
 {
 	struct reload *r = arg;
 
 	(void)fd;
 	(void)what;
-	if (!take_tape(r))
+	if (!tape_take(&r->tape, r->pipe))
 		event_del(r->on_tape); /* its end: on_exit() is next */
 }
 
@@ -323,7 +211,7 @@ static void on_exit_event(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	spawn_collect((int)fd);
-	while (take_tape(r))
+	while (tape_take(&r->tape, r->pipe))
 		;
 	reload_finish(r);
 }
@@ -336,7 +224,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	log_warn("reload %u: looking up users and groups takes too long", r->monitor->reloads);
-	r->too_long = true;
+	r->tape.cut = true;
 	syscall(SYS_pidfd_send_signal, r->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -351,7 +239,7 @@ static int reload_fork(struct reload *r)
 	fcntl(ends[1], F_SETFL, 0); /* the writer may wait for us, not we for him */
 	pid = fork();
 	if (pid == 0)
-		child(&r->monitor->options, ends[1]);
+		tape_record(r->monitor->options.config, ends[1]);
 	if (pid > 0)
 		r->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int error = errno;
