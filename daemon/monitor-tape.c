@@ -70,21 +70,35 @@ _Noreturn void tape_record(const char *config, int pipe)
 
 /* ---- playing ---- */
 
+static bool make_room(struct tape *t, size_t bytes)
+{
+	size_t room = t->room ? t->room : 16384;
+	uint8_t *more;
+
+	while (room < t->used + bytes)
+		room *= 2;
+	if (room == t->room)
+		return true;
+	more = room <= TAPE_MAX_BYTES ? realloc(t->bytes, room) : NULL;
+	if (!more)
+		return false;
+	t->bytes = more;
+	t->room = room;
+	return true;
+}
+
 bool tape_take(struct tape *t, int pipe)
 {
-	uint8_t chunk[16384], *more = NULL;
+	uint8_t chunk[16384];
 	ssize_t n = read(pipe, chunk, sizeof(chunk));
 
 	if (n <= 0)
 		return false;
-	if (t->used + (size_t)n <= TAPE_MAX_BYTES)
-		more = realloc(t->bytes, t->used + (size_t)n);
-	if (!more) {
+	if (!make_room(t, (size_t)n)) {
 		t->cut = true; /* read on all the same, so that the recorder ends */
 		return true;
 	}
-	memcpy(more + t->used, chunk, (size_t)n);
-	t->bytes = more;
+	memcpy(t->bytes + t->used, chunk, (size_t)n);
 	t->used += (size_t)n;
 	return true;
 }

@@ -17,6 +17,7 @@
 struct tape {
 	uint8_t *bytes;
 	size_t used;
+	size_t room;
 	size_t at;
 	bool cut; /* something is missing */
 };
