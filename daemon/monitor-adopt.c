@@ -50,7 +50,7 @@ static void take_slot(struct session *s)
 	uid_t base = (uid_t)m->config.session_uid_base;
 
 	s->slot = MONITOR_NO_SLOT;
-	if (s->uid < base || s->uid - base >= m->config.max_sessions)
+	if (s->uid < base || s->uid - base >= m->config.session_uids)
 		return;
 	s->slot = s->uid - base;
 	m->slots[s->slot] = 1;

@@ -11,7 +11,7 @@
  * So it is fed line by line from here: read_line() refuses the first two, takes indentation away
  * and gives section headers to load_header() instead. A line that should have been a setting and
  * did not reach on_setting() is an error, whatever the reason, so that other builds fail closed as
- * well.
+ * well. Going on after an error is wanted, and done here: builds of inih differ in it.
  */
 #include "daemon/monitor-config-load.h"
 
@@ -35,31 +35,35 @@ static int check_bytes(struct load *l, const char *text, size_t length)
 	return 0;
 }
 
-static int check_pending(struct load *l)
+static void check_pending(struct load *l)
 {
-	return l->setting_pending ? load_refuse(l, "not \"key = value\"") : 0;
+	if (l->setting_pending)
+		load_refuse(l, "not \"key = value\"");
+	l->setting_pending = false;
 }
 
-/* Next line into l->buffer, without newline. 1, or 0 at the end, or an error. */
-static int get_line(struct load *l)
+/* Next line into l->buffer, without newline; false at the end. Lines that no line may be like are
+ * told of and passed over. */
+static bool get_line(struct load *l)
 {
 	ssize_t length;
-	int r = check_pending(l);
 
-	if (r < 0)
-		return r;
-	errno = 0;
-	length = getline(&l->buffer, &l->buffer_bytes, l->file);
-	if (length < 0) {
-		if (!feof(l->file))
-			return load_fail(l, IOB_E_SYSTEM, errno ? errno : EIO, "cannot read on");
-		return 0;
+	check_pending(l);
+	while (!l->stopped) {
+		errno = 0;
+		length = getline(&l->buffer, &l->buffer_bytes, l->file);
+		if (length < 0) {
+			if (!feof(l->file))
+				load_fail(l, IOB_E_SYSTEM, errno ? errno : EIO, "cannot read on");
+			return false;
+		}
+		l->line++;
+		if (length > 0 && l->buffer[length - 1] == '\n')
+			l->buffer[--length] = '\0';
+		if (check_bytes(l, l->buffer, (size_t)length) == 0)
+			return true;
 	}
-	l->line++;
-	if (length > 0 && l->buffer[length - 1] == '\n')
-		l->buffer[--length] = '\0';
-	r = check_bytes(l, l->buffer, (size_t)length);
-	return r < 0 ? r : 1;
+	return false;
 }
 
 static void trim_end(char *text)
@@ -74,56 +78,52 @@ static void trim_end(char *text)
 static char *read_line(char *out, int out_bytes, void *stream)
 {
 	struct load *l = stream;
-	char *text;
 
-	for (;;) {
-		if (l->error || get_line(l) <= 0)
-			return NULL;
-		text = l->buffer + strspn(l->buffer, CONFIG_BLANKS);
+	while (get_line(l)) {
+		char *text = l->buffer + strspn(l->buffer, CONFIG_BLANKS);
+
 		trim_end(text);
 		if (*text == '\0' || *text == ';' || *text == '#')
 			continue;
-		if (*text != '[')
-			break;
-		if (load_header(l, text) < 0)
-			return NULL;
+		if (*text == '[') {
+			load_header(l, text);
+		} else if (out_bytes < 2 || strlen(text) > (size_t)out_bytes - 2) {
+			load_refuse(l, "too long for this build of inih");
+		} else {
+			l->setting_pending = true;
+			snprintf(out, (size_t)out_bytes, "%s\n", text);
+			return out;
+		}
 	}
-	l->setting_pending = true;
-	if (out_bytes < 2 || strlen(text) > (size_t)out_bytes - 2) {
-		load_refuse(l, "too long for this build of inih");
-		return NULL;
-	}
-	snprintf(out, (size_t)out_bytes, "%s\n", text);
-	return out;
+	return NULL;
 }
 
 /* ini_handler: not 0 to go on. name is NULL in builds that announce sections. */
 static int on_setting(void *user, const char *section, const char *name, const char *value)
 {
 	struct load *l = user;
+	bool expected = l->setting_pending;
 
 	(void)section; /* cut at 49 bytes, and blind for empty ones: see load_header() */
-	if (l->error)
-		return 0;
 	if (!name)
 		return 1;
-	if (!l->setting_pending)
-		return load_refuse(l, "not one setting in a line") == 0;
 	l->setting_pending = false;
-	if (!value)
-		return load_refuse(l, "%s has no value", name) == 0;
-	return load_setting(l, name, value) == 0;
+	if (!expected)
+		load_refuse(l, "not one setting in a line");
+	else if (!value)
+		load_refuse(l, "%s has no value", name);
+	else
+		load_setting(l, name, value);
+	return 1;
 }
 
-/* All of l->file. 0, or the first error. */
-int load_lines(struct load *l)
+/* All of l->file. */
+void load_lines(struct load *l)
 {
 	int r = ini_parse_stream(read_line, l, on_setting, l);
 
-	if (l->error)
-		return l->error;
-	if (r != 0)
-		return load_refuse(l, "inih says %d", r);
-	r = check_pending(l);
-	return r ? r : load_finish_section(l);
+	check_pending(l);
+	if (r != 0 && !l->error)
+		load_refuse(l, "inih says %d", r);
+	load_finish_section(l);
 }

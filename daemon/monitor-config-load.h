@@ -16,21 +16,30 @@
 #define CONFIG_BLANKS	" \t"
 #define CONFIG_UID_END	(UINT32_MAX - 1) /* -1 is no uid, and -2 is some systems' nobody */
 
-enum section { SECTION_NONE, SECTION_DAEMON, SECTION_ALLOW };
+#define CONFIG_MAX_PROBLEMS 50u	 /* that are told of before it stops */
+#define CONFIG_MAX_FILES    256u /* in the drop-in folder */
 
+/* BROKEN: the header was wrong and has been told of; what stands below it is not looked at. */
+enum section { SECTION_NONE, SECTION_DAEMON, SECTION_ALLOW, SECTION_BROKEN };
+
+/* A wrong line does not end the run: what is wrong further down is wanted too. */
 struct load {
 	struct config *config;
-	struct fault *why;
-	const char *path;
+	const struct config_reading *how;
+	struct fault *why; /* the first problem */
+	int error;	   /* of the first problem, -errno; 0: none yet */
+	unsigned problems;
+	bool stopped;	  /* there is no going on */
+	const char *path; /* of the file it is in */
 	FILE *file;
 	char *buffer; /* of getline() */
 	size_t buffer_bytes;
 	unsigned line;
 	enum section section;
-	bool daemon_seen;
+	bool daemon_seen;     /* in this file */
+	bool people_seen;     /* in this section: user or group */
 	uint32_t keys_seen;   /* in this section, by place in the table */
 	bool setting_pending; /* a line went to inih that must come back as a setting */
-	int error;	      /* the first one, -errno; 0: none yet */
 };
 
 struct key {
@@ -41,19 +50,25 @@ struct key {
 };
 
 /* monitor-config.c */
+/* The end of a path that is too long to leave room for a reason. */
+#define CONFIG_PLACE_BYTES 84
+const char *config_place(const char *path, char out[CONFIG_PLACE_BYTES]);
 int load_fail(struct load *l, enum iob_code code, int error, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
 #define load_refuse(l, ...) load_fail(l, IOB_E_ARGUMENT, EINVAL, __VA_ARGS__)
 #define load_no_memory(l)   load_fail(l, IOB_E_NO_MEMORY, ENOMEM, "out of memory")
 
+/* monitor-config-files.c */
+void load_files(struct load *l, const char *path);
+
 /* monitor-config-lines.c */
-int load_lines(struct load *l);
+void load_lines(struct load *l);
 
 /* monitor-config-sections.c */
-int load_header(struct load *l, char *text);
+void load_header(struct load *l, char *text);
 int load_setting(struct load *l, const char *name, const char *value);
-int load_finish_section(struct load *l);
+void load_finish_section(struct load *l);
 
 /* monitor-config-values.c */
 char *config_next_word(char **rest);
@@ -62,6 +77,7 @@ bool config_parse_digits(const char *text, uint64_t *number);
 int load_each_word(struct load *l, const char *value,
 		   int (*take)(struct load *l, void *field, const char *word), void *field);
 int load_parse_u32(struct load *l, const struct key *k, void *field, const char *value);
+int load_parse_rate(struct load *l, const struct key *k, void *field, const char *value);
 int load_parse_bytes(struct load *l, const struct key *k, void *field, const char *value);
 int load_parse_bool(struct load *l, const struct key *k, void *field, const char *value);
 int load_parse_backend(struct load *l, const struct key *k, void *field, const char *value);

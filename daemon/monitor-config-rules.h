@@ -24,6 +24,7 @@ struct device_pattern {
 
 struct config_rule {
 	char *name;
+	char *file;    /* that it is in */
 	unsigned line; /* of the section header */
 	uid_t *users;
 	size_t user_count;
@@ -39,5 +40,7 @@ struct config_rule {
 
 /* What a rule gives when it names no number, and what root may use to look without any rule. */
 #define RULE_DEFAULT_SESSIONS 16u
+#define RULE_DEFAULT_CONNECTS 50u
+#define RULE_DEFAULT_SETUPS   200u
 
 #endif

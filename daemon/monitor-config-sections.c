@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* reallocarray() */
 
 #include "daemon/monitor-config-load.h"
+#include "proto/rate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,9 @@ static const struct key rule_keys[] = {
 	{ "max-sessions", load_parse_u32, RULE(quota.max_sessions), 0, 65536 },
 	{ "max-domains", load_parse_u32, RULE(quota.max_domains), 0, 65536 },
 	{ "max-devices", load_parse_u32, RULE(quota.max_devices), 0, 65536 },
+	{ "max-rate", load_parse_rate, RULE(quota.max_rate), 1, RATE_MAX },
+	{ "max-connects", load_parse_rate, RULE(quota.max_connects), 1, RATE_MAX },
+	{ "max-setups", load_parse_rate, RULE(quota.max_setups), 1, RATE_MAX },
 	{ NULL, NULL, 0, 0, 0 },
 };
 
@@ -69,27 +73,26 @@ int load_setting(struct load *l, const char *name, const char *value)
 		return set_key(l, daemon_keys, l->config, name, value);
 	if (l->section == SECTION_ALLOW)
 		return set_key(l, rule_keys, current_rule(l), name, value);
-	return load_refuse(l, "a setting before any section");
+	return l->section == SECTION_BROKEN ? 0 : load_refuse(l, "a setting before any section");
 }
 
 /* After a rule is complete. Blamed on its header. */
-int load_finish_section(struct load *l)
+void load_finish_section(struct load *l)
 {
-	const struct config_rule *rule;
+	unsigned here = l->line;
 
-	if (l->section != SECTION_ALLOW)
-		return 0;
-	rule = current_rule(l);
-	if (rule->user_count || rule->group_count)
-		return 0;
-	l->line = rule->line;
-	return load_refuse(l, "the rule names neither user nor group");
+	if (l->section != SECTION_ALLOW || l->people_seen)
+		return;
+	l->line = current_rule(l)->line;
+	load_refuse(l, "the rule names neither user nor group");
+	l->line = here;
 }
 
-static void rule_init(struct config_rule *rule, char *name, unsigned line)
+static void rule_init(struct config_rule *rule, char *name, char *file, unsigned line)
 {
 	*rule = (struct config_rule){
 		.name = name,
+		.file = file,
 		.line = line,
 		.access = IOB_ACCESS_MEDIATED,
 		.quota = {
@@ -98,8 +101,21 @@ static void rule_init(struct config_rule *rule, char *name, unsigned line)
 			.max_sessions = RULE_DEFAULT_SESSIONS,
 			.max_domains = 16,
 			.max_devices = 16,
+			.max_rate = QUOTA_UNLIMITED,
+			.max_connects = RULE_DEFAULT_CONNECTS,
+			.max_setups = RULE_DEFAULT_SETUPS,
 		},
 	};
+}
+
+static int refuse_name_of(struct load *l, const struct config_rule *other)
+{
+	char place[CONFIG_PLACE_BYTES];
+
+	if (strcmp(other->file, l->path) == 0)
+		return load_refuse(l, "rule \"%s\" is also in line %u", other->name, other->line);
+	return load_refuse(l, "rule \"%s\" is also in %s:%u", other->name,
+			   config_place(other->file, place), other->line);
 }
 
 static int check_rule_name(struct load *l, const char *name)
@@ -110,8 +126,7 @@ static int check_rule_name(struct load *l, const char *name)
 		return load_refuse(l, "a rule needs a name of 1 to %u bytes", MAX_RULE_NAME);
 	for (size_t i = 0; i < c->rule_count; i++) {
 		if (strcmp(c->rules[i].name, name) == 0)
-			return load_refuse(l, "rule \"%s\" is also in line %u", name,
-					   c->rules[i].line);
+			return refuse_name_of(l, &c->rules[i]);
 	}
 	if (c->rule_count == CONFIG_MAX_RULES)
 		return load_refuse(l, "more than %u rules", CONFIG_MAX_RULES);
@@ -122,7 +137,7 @@ static int begin_rule(struct load *l, const char *name)
 {
 	struct config *c = l->config;
 	struct config_rule *more;
-	char *copy;
+	char *copy, *file;
 	int r = check_rule_name(l, name);
 
 	if (r < 0)
@@ -132,9 +147,13 @@ static int begin_rule(struct load *l, const char *name)
 		return load_no_memory(l);
 	c->rules = more;
 	copy = strdup(name);
-	if (!copy)
+	file = strdup(l->path);
+	if (!copy || !file) {
+		free(copy);
+		free(file);
 		return load_no_memory(l);
-	rule_init(&more[c->rule_count++], copy, l->line);
+	}
+	rule_init(&more[c->rule_count++], copy, file, l->line);
 	l->section = SECTION_ALLOW;
 	return 0;
 }
@@ -148,28 +167,43 @@ static int begin_daemon(struct load *l)
 	return 0;
 }
 
-/* text: "[...", without blanks around. Changed in place. */
-int load_header(struct load *l, char *text)
+/* What stands between the brackets; cut out of text, which is changed. NULL when wrong. */
+static char *section_name(struct load *l, char *text)
 {
-	char *end = strchr(text, ']'), *rest = text + 1, *kind;
-	int r = load_finish_section(l);
+	char *end = strchr(text, ']');
 
-	if (r < 0)
-		return r;
-	if (!end || strchr(text + 1, '['))
-		return load_refuse(l, "not [section]");
-	if (end[1] != '\0' && !strchr(";#", end[1 + strspn(end + 1, CONFIG_BLANKS)]))
-		return load_refuse(l, "junk after the section header");
+	if (!end || strchr(text + 1, '[')) {
+		load_refuse(l, "not [section]");
+		return NULL;
+	}
+	if (end[1] != '\0' && !strchr(";#", end[1 + strspn(end + 1, CONFIG_BLANKS)])) {
+		load_refuse(l, "junk after the section header");
+		return NULL;
+	}
 	while (end > text + 1 && strchr(CONFIG_BLANKS, end[-1]))
 		end--;
 	*end = '\0';
+	return text + 1;
+}
+
+/* text: "[...", without blanks around. Changed in place. */
+void load_header(struct load *l, char *text)
+{
+	char *name, *rest, *kind;
+
+	load_finish_section(l);
+	l->section = SECTION_BROKEN;
+	l->people_seen = false;
 	l->keys_seen = 0;
-	l->section = SECTION_NONE;
+	name = rest = section_name(l, text);
+	if (!name)
+		return;
 	kind = config_next_word(&rest);
 	rest += strspn(rest, CONFIG_BLANKS);
 	if (kind && strcmp(kind, "allow") == 0)
-		return begin_rule(l, rest);
-	if (kind && strcmp(kind, "daemon") == 0 && *rest == '\0')
-		return begin_daemon(l);
-	return load_refuse(l, "unknown section \"%.40s\": use daemon or allow NAME", text + 1);
+		begin_rule(l, rest);
+	else if (kind && strcmp(kind, "daemon") == 0 && *rest == '\0')
+		begin_daemon(l);
+	else
+		load_refuse(l, "unknown section \"%.40s\": use daemon or allow NAME", name);
 }

@@ -35,8 +35,9 @@ static int lookup_group(const char *name, char *buffer, size_t bytes, uint32_t *
 	return r ? -r : found ? 0 : -ENOENT;
 }
 
-static int lookup(lookup_fn *ask, const char *name, uint32_t *id)
+int config_resolve(enum config_people kind, const char *name, uint32_t *id)
 {
+	lookup_fn *ask = kind == CONFIG_USER ? lookup_user : lookup_group;
 	size_t bytes = 1024;
 	char *buffer = NULL;
 	int r = -ERANGE;
@@ -48,29 +49,36 @@ static int lookup(lookup_fn *ask, const char *name, uint32_t *id)
 		bytes *= 2;
 	}
 	free(buffer);
-	return r;
+	return r == 0 && *id == UINT32_MAX ? -ENOENT : r;
+}
+
+static int resolve(const struct load *l, enum config_people kind, const char *name, uint32_t *id)
+{
+	if (l->how && l->how->resolve)
+		return l->how->resolve(l->how->arg, kind, name, id);
+	return config_resolve(kind, name, id);
 }
 
 /* A number needs no entry in the user database; a name is resolved now, once. */
-static int parse_id(struct load *l, const char *kind, lookup_fn *ask, const char *word,
-		    uint32_t *id)
+static int parse_id(struct load *l, enum config_people kind, const char *word, uint32_t *id)
 {
+	const char *what = kind == CONFIG_USER ? "user" : "group";
 	uint64_t number = 0;
 	int r;
 
 	if (config_all_digits(word)) {
 		if (!config_parse_digits(word, &number) || number >= UINT32_MAX)
-			return load_refuse(l, "%s number %.40s is out of range", kind, word);
+			return load_refuse(l, "%s number %.40s is out of range", what, word);
 		*id = (uint32_t)number;
 		return 0;
 	}
-	r = lookup(ask, word, id);
-	if (r == 0 && *id == UINT32_MAX)
-		r = -ENOENT;
+	r = resolve(l, kind, word, id);
 	if (r == -ENOENT)
-		return load_refuse(l, "unknown %s \"%.40s\"", kind, word);
+		return load_refuse(l, "unknown %s \"%.40s\"", what, word);
+	if (r == -ESTALE)
+		return load_fail(l, IOB_E_BUSY, -r, "changed while it was read: reload once more");
 	if (r < 0)
-		return load_fail(l, IOB_E_SYSTEM, -r, "cannot look up %s \"%.40s\": %s", kind, word,
+		return load_fail(l, IOB_E_SYSTEM, -r, "cannot look up %s \"%.40s\": %s", what, word,
 				 strerror(-r));
 	return 0;
 }
@@ -90,7 +98,7 @@ static int take_user(struct load *l, void *field, const char *word)
 {
 	struct config_rule *rule = field;
 	uint32_t id = 0;
-	int r = parse_id(l, "user", lookup_user, word, &id);
+	int r = parse_id(l, CONFIG_USER, word, &id);
 
 	return r ? r : add_id(l, &rule->users, &rule->user_count, id);
 }
@@ -99,7 +107,7 @@ static int take_group(struct load *l, void *field, const char *word)
 {
 	struct config_rule *rule = field;
 	uint32_t id = 0;
-	int r = parse_id(l, "group", lookup_group, word, &id);
+	int r = parse_id(l, CONFIG_GROUP, word, &id);
 
 	return r ? r : add_id(l, &rule->groups, &rule->group_count, id);
 }
@@ -107,11 +115,13 @@ static int take_group(struct load *l, void *field, const char *word)
 int load_parse_users(struct load *l, const struct key *k, void *field, const char *value)
 {
 	(void)k;
+	l->people_seen = true;
 	return load_each_word(l, value, take_user, field);
 }
 
 int load_parse_groups(struct load *l, const struct key *k, void *field, const char *value)
 {
 	(void)k;
+	l->people_seen = true;
 	return load_each_word(l, value, take_group, field);
 }

@@ -80,6 +80,20 @@ int load_parse_u32(struct load *l, const struct key *k, void *field, const char 
 	return r;
 }
 
+int load_parse_rate(struct load *l, const struct key *k, void *field, const char *value)
+{
+	uint64_t number = 0;
+
+	if (strcmp(value, "unlimited") == 0)
+		number = QUOTA_UNLIMITED;
+	else if (!config_parse_digits(value, &number) || number < k->min || number > k->max)
+		return load_refuse(
+			l, "%s must be a number from %ju to %ju or unlimited, not \"%.40s\"",
+			k->name, (uintmax_t)k->min, (uintmax_t)k->max, value);
+	*(uint32_t *)field = (uint32_t)number;
+	return 0;
+}
+
 int load_parse_bytes(struct load *l, const struct key *k, void *field, const char *value)
 {
 	static const char suffixes[] = "KMGT";
@@ -111,21 +125,33 @@ int load_parse_bool(struct load *l, const struct key *k, void *field, const char
 	return 0;
 }
 
-int load_parse_backend(struct load *l, const struct key *k, void *field, const char *value)
-{
-	static const char *const names[] = {
-		[CONFIG_BACKEND_AUTO] = "auto",
-		[CONFIG_BACKEND_SIM] = "sim",
-		[CONFIG_BACKEND_TYPE1] = "type1",
-		[CONFIG_BACKEND_IOMMUFD] = "iommufd",
-	};
+static const char *const backend_names[] = {
+	[CONFIG_BACKEND_AUTO] = "auto",
+	[CONFIG_BACKEND_SIM] = "sim",
+	[CONFIG_BACKEND_TYPE1] = "type1",
+	[CONFIG_BACKEND_IOMMUFD] = "iommufd",
+};
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(value, names[i]) == 0) {
-			*(enum config_backend *)field = (enum config_backend)i;
+const char *config_backend_name(enum config_backend b)
+{
+	return backend_names[b];
+}
+
+int config_backend_by_name(const char *name, enum config_backend *b)
+{
+	for (unsigned i = 0; i < sizeof(backend_names) / sizeof(backend_names[0]); i++) {
+		if (strcmp(name, backend_names[i]) == 0) {
+			*b = (enum config_backend)i;
 			return 0;
 		}
 	}
+	return -EINVAL;
+}
+
+int load_parse_backend(struct load *l, const struct key *k, void *field, const char *value)
+{
+	if (config_backend_by_name(value, field) == 0)
+		return 0;
 	return load_refuse(l, "%s must be auto, iommufd, type1 or sim, not \"%.40s\"", k->name,
 			   value);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * monitor-config.h - the configuration file and the policy it expresses.
+ * monitor-config.h - the configuration files and the policy they express.
  *
- * Pure but for reading the file: no socket, no root. Whoever is not named gets nothing.
+ * Pure but for reading the files: no socket, no root. Whoever is not named gets nothing.
  */
 #ifndef DAEMON_MONITOR_CONFIG_H
 #define DAEMON_MONITOR_CONFIG_H
@@ -12,8 +12,10 @@
 
 #include "daemon/peer.h"
 #include "kernel-glue/glue.h"
+#include "proto/rate.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/iommu-broker/iommu-broker.conf"
+#define CONFIG_FOLDER	    "conf.d" /* beside the file; of it, what ends in .conf */
 #define CONFIG_MAX_RULES    1024u
 
 enum config_backend {
@@ -23,13 +25,18 @@ enum config_backend {
 	CONFIG_BACKEND_IOMMUFD,
 };
 
-/* What one user may use at the same time, over all connections. */
+#define QUOTA_UNLIMITED RATE_UNLIMITED
+
+/* What one user may use at the same time, over all connections; and how much in a second. */
 struct quota {
 	uint64_t max_bytes; /* mapped, all domains together */
 	uint32_t max_mappings;
 	uint32_t max_sessions;
 	uint32_t max_domains;
 	uint32_t max_devices;
+	uint32_t max_rate;     /* operations of each connection, or QUOTA_UNLIMITED */
+	uint32_t max_connects; /* connections */
+	uint32_t max_setups;   /* domains made, devices opened and bound */
 };
 
 struct config_rule;
@@ -39,19 +46,45 @@ struct config {
 	char *socket_path;
 	uid_t session_uid_base; /* session n runs as base + n when started as root */
 	uint32_t max_sessions;	/* of all users together */
+	uint32_t session_uids;	/* that are kept for sessions: at least max_sessions */
 	uint32_t sim_devices;
 	bool allow_unsafe_interrupts;
 	bool allow_test_kernel;
 	struct config_rule *rules;
 	size_t rule_count;
+	unsigned file_count; /* that it was read from */
+};
+
+enum config_people { CONFIG_USER, CONFIG_GROUP };
+
+/* How to go about it; each may be NULL. */
+struct config_reading {
+	/* is told of every problem */
+	void (*problem)(void *arg, const struct fault *f);
+	/* used instead of config_resolve() */
+	int (*resolve)(void *arg, enum config_people kind, const char *name, uint32_t *id);
+	void *arg;
 };
 
 /*
- * Read a file into *c. On failure returns -errno, *why says "FILE:LINE: reason", and *c holds
- * nothing. A path of NULL gives the defaults: no rules, nobody gets anything.
+ * Read a file, and what is in the folder beside it, into *c. On failure returns -errno, *why says
+ * "FILE:LINE: reason" of the first problem, and *c holds nothing. A path of NULL gives the defaults:
+ * no rules, nobody gets anything. how: borrowed, or NULL.
  */
+int config_load_with(const char *path, const struct config_reading *how, struct config *c,
+		     struct fault *why);
 int config_load(const char *path, struct config *c, struct fault *why);
 void config_deinit(struct config *c);
+
+/* The number of a name, asked of the system's user database: may take as long as that likes. 0,
+ * -ENOENT for an unknown name, or what the database says. */
+int config_resolve(enum config_people kind, const char *name, uint32_t *id);
+
+/* --check-config: problems to standard error, else what is in force to standard output. Needs no
+ * privilege. Returns the exit status. */
+int config_check(const char *path);
+const char *config_backend_name(enum config_backend b);
+int config_backend_by_name(const char *name, enum config_backend *b);
 
 /* Is the peer named by any rule? A stranger is turned away before a session is started. */
 bool policy_knows(const struct config *c, const struct peer *p);

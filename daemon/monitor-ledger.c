@@ -20,15 +20,25 @@ int handle_compare_ids(const struct handle *a, const struct handle *b)
 
 RB_GENERATE(handle_ids, handle, by_id, handle_compare_ids)
 
+/* Who closes everything and comes again must not find his limits as new. */
+static void account_drop(struct account *a)
+{
+	if (a->references > 0 || !account_is_rested(a))
+		return;
+	LIST_REMOVE(a, link);
+	free(a);
+}
+
 struct account *account_get(struct monitor *m, uid_t uid)
 {
-	struct account *a;
+	struct account *a, *next;
 
-	LIST_FOREACH(a, &m->accounts, link) {
+	LIST_FOREACH_SAFE(a, &m->accounts, link, next) {
 		if (a->uid == uid) {
 			a->references++;
 			return a;
 		}
+		account_drop(a);
 	}
 	a = calloc(1, sizeof(*a));
 	if (!a)
@@ -41,10 +51,8 @@ struct account *account_get(struct monitor *m, uid_t uid)
 
 void account_put(struct account *a)
 {
-	if (--a->references > 0)
-		return;
-	LIST_REMOVE(a, link);
-	free(a);
+	a->references--;
+	account_drop(a);
 }
 
 /* Ids are never 0, and never given twice: a monitor that made one handle a microsecond would need

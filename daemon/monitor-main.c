@@ -23,16 +23,13 @@
 #define IOB_VERSION "unknown"
 #endif
 
-struct options {
-	const char *config;
-	const char *socket;
-	const char *backend;
-	const char *libexec;
-};
-
 static const char usage[] =
 	"usage: iommu-brokerd [options]\n"
-	"  -c, --config PATH    configuration file (default " CONFIG_DEFAULT_PATH ")\n"
+	"  -c, --config PATH    configuration file (default " CONFIG_DEFAULT_PATH ");\n"
+	"                       what ends in .conf in the folder " CONFIG_FOLDER
+	" beside it is read, too\n"
+	"      --check-config[=PATH]\n"
+	"                       only look at the configuration: say what is wrong, or who may what\n"
 	"  -s, --socket PATH    listen here, whatever the configuration says\n"
 	"  -b, --backend NAME   auto, iommufd, type1 or sim, whatever the configuration says\n"
 	"      --libexec DIR    where iommu-broker-session is (default: beside this program,\n"
@@ -45,6 +42,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", optional_argument, NULL, 'C' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "backend", required_argument, NULL, 'b' },
 		{ "libexec", required_argument, NULL, 'l' },
@@ -58,6 +56,11 @@ static int options_parse(int argc, char **argv, struct options *o)
 		switch (c) {
 		case 'c':
 			o->config = optarg;
+			break;
+		case 'C':
+			o->check = true;
+			if (optarg)
+				o->config = optarg;
 			break;
 		case 's':
 			o->socket = optarg;
@@ -83,44 +86,32 @@ static int options_parse(int argc, char **argv, struct options *o)
 		fprintf(stderr, "iommu-brokerd: unexpected argument: %s\n", argv[optind]);
 		return 2;
 	}
-	return -1;
+	return o->check ? config_check(o->config) : -1;
 }
 
-static int backend_by_name(const char *name, enum config_backend *b)
+int options_apply(const struct options *o, struct config *c, struct fault *why)
 {
-	static const char *const names[] = {
-		[CONFIG_BACKEND_AUTO] = "auto",
-		[CONFIG_BACKEND_SIM] = "sim",
-		[CONFIG_BACKEND_TYPE1] = "type1",
-		[CONFIG_BACKEND_IOMMUFD] = "iommufd",
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(names[i], name) == 0) {
-			*b = (enum config_backend)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int configure(struct monitor *m, const struct options *o, struct fault *why)
-{
-	if (config_load(o->config, &m->config, why) < 0)
-		return -1;
 	if (o->socket) {
 		char *copy = o->socket[0] == '/' ? strdup(o->socket) : NULL;
 
 		if (!copy)
 			return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
 					 "--socket %s: not an absolute path", o->socket);
-		free(m->config.socket_path);
-		m->config.socket_path = copy;
+		free(c->socket_path);
+		c->socket_path = copy;
 	}
-	if (o->backend && backend_by_name(o->backend, &m->config.backend) < 0)
+	if (o->backend && config_backend_by_name(o->backend, &c->backend) < 0)
 		return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
 				 "--backend %s: not auto, iommufd, type1 or sim", o->backend);
-	m->slots = calloc(m->config.max_sessions, 1);
+	return 0;
+}
+
+static int configure(struct monitor *m, struct fault *why)
+{
+	if (config_load(m->options.config, &m->config, why) < 0 ||
+	    options_apply(&m->options, &m->config, why) < 0)
+		return -1;
+	m->slots = calloc(m->config.session_uids, 1);
 	if (!m->slots)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_LIMIT, ENOMEM, "out of memory");
 	return 0;
@@ -290,21 +281,30 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	event_base_loopbreak(m->base);
 }
 
+static void on_sighup(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	reload_start(arg);
+}
+
 static int watch_signals(struct monitor *m, struct fault *why)
 {
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, children would vanish uncollected */
 	m->on_sigterm = evsignal_new(m->base, SIGTERM, on_signal, m);
 	m->on_sigint = evsignal_new(m->base, SIGINT, on_signal, m);
-	if (!m->on_sigterm || !m->on_sigint || event_add(m->on_sigterm, NULL) < 0 ||
-	    event_add(m->on_sigint, NULL) < 0)
+	m->on_sighup = evsignal_new(m->base, SIGHUP, on_sighup, m);
+	if (!m->on_sigterm || !m->on_sigint || !m->on_sighup ||
+	    event_add(m->on_sigterm, NULL) < 0 || event_add(m->on_sigint, NULL) < 0 ||
+	    event_add(m->on_sighup, NULL) < 0)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
 	return 0;
 }
 
 /* In this order: whatever needs more than the monitor keeps comes before the drop, and nobody
  * can connect before it. */
-static int start(struct monitor *m, const struct options *o, struct fault *why)
+static int start(struct monitor *m, struct fault *why)
 {
 	struct glue_options g;
 
@@ -315,7 +315,7 @@ static int start(struct monitor *m, const struct options *o, struct fault *why)
 	if (!m->base)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "no event loop");
 	close_init(m->base);
-	if (configure(m, o, why) < 0 || find_helpers(m, o->libexec, why) < 0 ||
+	if (configure(m, why) < 0 || find_helpers(m, m->options.libexec, why) < 0 ||
 	    make_empty_dir(m, why) < 0 || watch_signals(m, why) < 0 || privileges_drop(why) < 0)
 		return -1;
 	glue_options_from(m, &g);
@@ -339,6 +339,9 @@ static void finish(struct monitor *m)
 	listen_close(m);
 	if (m->glue)
 		m->glue->stop();
+	reload_cancel(m->reload);
+	if (m->on_sighup)
+		event_free(m->on_sighup);
 	if (m->on_sigterm)
 		event_free(m->on_sigterm);
 	if (m->on_sigint)
@@ -363,10 +366,14 @@ static int open_standard_fds(void)
 
 int main(int argc, char **argv)
 {
-	static struct monitor m = { .listen_fd = -1, .lock_fd = -1, .empty_dir_fd = -1 };
-	struct options o = { .config = CONFIG_DEFAULT_PATH };
+	static struct monitor m = {
+		.options.config = CONFIG_DEFAULT_PATH,
+		.listen_fd = -1,
+		.lock_fd = -1,
+		.empty_dir_fd = -1,
+	};
 	struct fault why = { 0 };
-	int r = options_parse(argc, argv, &o);
+	int r = options_parse(argc, argv, &m.options);
 
 	if (r >= 0)
 		return r;
@@ -379,7 +386,7 @@ int main(int argc, char **argv)
 	RB_INIT(&m.handles);
 	RB_INIT(&m.handle_ids);
 	m.started_ms = monitor_now_ms();
-	r = start(&m, &o, &why);
+	r = start(&m, &why);
 	if (r < 0)
 		log_error("cannot start: %s", why.text);
 	else

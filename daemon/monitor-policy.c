@@ -27,7 +27,7 @@ static bool has_group(const struct peer *p, gid_t gid)
 /* The broker's own sessions parse client bytes: a subverted one must not become a client. */
 static bool is_session(const struct config *c, const struct peer *p)
 {
-	return p->uid >= c->session_uid_base && p->uid - c->session_uid_base < c->max_sessions;
+	return p->uid >= c->session_uid_base && p->uid - c->session_uid_base < c->session_uids;
 }
 
 static bool rule_names(const struct config *c, const struct config_rule *r, const struct peer *p)
@@ -124,7 +124,14 @@ static uint32_t larger(uint32_t a, uint32_t b)
 /* Nothing but zeros for a stranger. */
 void policy_quota(const struct config *c, const struct peer *p, struct quota *q)
 {
-	*q = (struct quota){ .max_sessions = p->uid == 0 ? RULE_DEFAULT_SESSIONS : 0 };
+	*q = (struct quota){ 0 };
+	if (p->uid == 0)
+		*q = (struct quota){
+			.max_sessions = RULE_DEFAULT_SESSIONS,
+			.max_rate = QUOTA_UNLIMITED,
+			.max_connects = RULE_DEFAULT_CONNECTS,
+			.max_setups = RULE_DEFAULT_SETUPS,
+		};
 	for (size_t i = 0; i < c->rule_count; i++) {
 		const struct quota *more = &c->rules[i].quota;
 
@@ -136,5 +143,8 @@ void policy_quota(const struct config *c, const struct peer *p, struct quota *q)
 		q->max_sessions = larger(q->max_sessions, more->max_sessions);
 		q->max_domains = larger(q->max_domains, more->max_domains);
 		q->max_devices = larger(q->max_devices, more->max_devices);
+		q->max_rate = larger(q->max_rate, more->max_rate);
+		q->max_connects = larger(q->max_connects, more->max_connects);
+		q->max_setups = larger(q->max_setups, more->max_setups);
 	}
 }

@@ -71,12 +71,17 @@ static void monitor_domain_list(struct session *s, struct priv_message *msg)
 	session_reply(s, &rep, PRIV_DOMAIN_LIST, msg->hdr.serial, NULL);
 }
 
-uint64_t monitor_now_ms(void)
+uint64_t monitor_now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t monitor_now_ms(void)
+{
+	return monitor_now_ns() / 1000000;
 }
 
 static void monitor_status(struct session *s, struct priv_message *msg)
@@ -127,9 +132,11 @@ void monitor_request(struct session *s, struct priv_message *msg, struct fd_list
 		monitor_device_list(s, msg);
 		break;
 	case PRIV_DOMAIN_CREATE:
+		session_charge_setup(s);
 		monitor_domain_create(s, msg);
 		break;
 	case PRIV_DEVICE_OPEN:
+		session_charge_setup(s);
 		monitor_device_open(s, msg);
 		break;
 	case PRIV_DOMAIN_LIST:
@@ -145,6 +152,7 @@ void monitor_request(struct session *s, struct priv_message *msg, struct fd_list
 		monitor_grant(s, msg);
 		break;
 	case PRIV_BIND:
+		session_charge_setup(s);
 		monitor_bind(s, msg, fds);
 		break;
 	case PRIV_UNBIND:

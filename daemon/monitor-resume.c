@@ -17,11 +17,13 @@
 
 void session_resume(struct session *s)
 {
-	struct priv_message msg = { 0 };
+	struct priv_message msg = { 0 }, limits = { 0 };
 
 	s->resuming = true;
 	s->next_serial = s->monitor->keep.generation << GENERATION_SHIFT;
 	session_ask(s, NULL, &msg, PRIV_RESUME, NULL);
+	limits.limits.max_rate = s->quota.max_rate; /* the configuration may have changed since */
+	session_tell(s, &limits, PRIV_LIMITS, NULL);
 }
 
 /* The session may have been asked by a monitor between, which did not live to hear the answer. */

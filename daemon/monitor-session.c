@@ -146,6 +146,7 @@ static void session_ready(struct session *s)
 	keep_session(s);
 	msg.init.session_id = s->id;
 	msg.init.kept = s->monitor->keep.active;
+	msg.init.max_rate = s->quota.max_rate;
 	session_tell(s, &msg, PRIV_INIT, &s->client_fd);
 	close_foreign_fd(s->client_fd);
 	s->client_fd = -1;
@@ -178,7 +179,7 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 	struct fd_list fds;
 
 	(void)what;
-	for (int i = 0; i < MONITOR_MESSAGES_A_TURN && !s->killed; i++) {
+	for (int i = 0; i < MONITOR_MESSAGES_A_TURN && !s->killed && !s->paused; i++) {
 		memset(&msg.hdr, 0, sizeof(msg.hdr));
 		ssize_t n = message_receive((int)fd, &msg, sizeof(msg), &fds, PRIV_MAX_FDS);
 
@@ -279,6 +280,8 @@ static void session_free(struct session *s)
 		event_free(s->on_channel);
 	if (s->on_exit)
 		event_free(s->on_exit);
+	if (s->on_pause_over)
+		event_free(s->on_pause_over);
 	if (s->on_end)
 		event_free(s->on_end);
 	if (s->on_end_timeout)
@@ -365,7 +368,7 @@ static void on_start_timeout(evutil_socket_t fd, short what, void *arg)
 /* A uid offset that no living session has. */
 static int slot_take(struct monitor *m, uint32_t *slot)
 {
-	for (uint32_t i = 0; i < m->config.max_sessions; i++) {
+	for (uint32_t i = 0; i < m->config.session_uids; i++) {
 		if (!m->slots[i]) {
 			m->slots[i] = 1;
 			*slot = i;
@@ -389,7 +392,9 @@ static int session_admit(struct monitor *m, const struct peer *p, struct quota *
 	if (m->session_count >= m->config.max_sessions)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 				 "max-sessions: %u connections of all users", m->session_count);
-	return keep_check_room(m, 2, why);
+	if (keep_check_room(m, 2, why) < 0)
+		return -1;
+	return account_charge_connect(a, q, why);
 }
 
 int session_watch(struct session *s)

@@ -21,6 +21,7 @@
 #include "kernel-glue/glue.h"
 #include "proto/message.h"
 #include "proto/priv.h"
+#include "proto/rate.h"
 
 /* Named limits; those of the configuration come on top. */
 #define MONITOR_START_SECONDS	60  /* a session must be locked up by then */
@@ -33,12 +34,18 @@
 #define MONITOR_DOMAIN_DEVICES	64 /* devices in one domain */
 #define MONITOR_NO_SLOT		UINT32_MAX
 #define MONITOR_MESSAGES_A_TURN 16 /* taken from one session before others have their turn */
+#define MONITOR_RELOAD_SECONDS	60 /* for looking up the names of users and groups */
+
+/* What may come at once of what is limited by the second, as so many seconds' worth of it. */
+#define MONITOR_RATE_WINDOW_NS UINT64_C(4000000000)
+#define MONITOR_MAX_PAUSE_NS   UINT64_C(1000000000) /* of a session that asks too much */
 
 struct monitor;
 struct session;
 struct domain;
 
-/* What one uid uses, over all its sessions. Freed when nothing is charged. */
+/* What one uid uses, over all its sessions. Freed when nothing is charged, and what it did lately does
+ * not count any more. */
 struct account {
 	LIST_ENTRY(account) link;
 	uid_t uid;
@@ -48,6 +55,8 @@ struct account {
 	uint32_t devices;
 	uint32_t mappings;
 	uint64_t bytes;
+	struct rate connects;
+	struct rate setups;
 };
 
 /* A socket given to a client. Found again by the cookie of the client's end. */
@@ -177,6 +186,8 @@ struct session {
 	struct event *on_end; /* after the exit: the end of the channel */
 	struct event *on_end_timeout;
 	struct event *on_start_timeout;
+	struct event *on_pause_over;
+	bool paused; /* its channel is not read for a moment */
 	struct peer peer;
 	struct account *account;
 	struct quota quota;
@@ -203,9 +214,24 @@ struct keep {
 	unsigned descriptors; /* with the service manager, the tables' not counted */
 };
 
+/* What the command line says; valid as long as the process. */
+struct options {
+	const char *config;
+	const char *socket;
+	const char *backend;
+	const char *libexec;
+	bool check; /* only look at the configuration */
+};
+
+struct reload;
+
 struct monitor {
 	struct event_base *base;
+	struct options options;
 	struct config config;
+	struct reload *reload; /* under way, or NULL */
+	unsigned reloads;
+	bool reload_again; /* was asked for meanwhile */
 	const struct glue_opener *glue;
 	char *session_path;
 	char *sim_path;
@@ -216,12 +242,13 @@ struct monitor {
 	struct event *on_listen;
 	struct event *on_sigterm;
 	struct event *on_sigint;
+	struct event *on_sighup;
 	uint64_t started_ms;
 	uint32_t next_session_id;
 	uint32_t next_domain_id;
 	uint32_t next_handle_id;
 	uint32_t session_count;
-	uint8_t *slots; /* one for each possible session */
+	uint8_t *slots; /* one for each possible session: config.session_uids */
 	struct device *devices;
 	size_t device_count;
 	LIST_HEAD(, session) sessions;
@@ -315,6 +342,25 @@ void bind_give_up(struct device *d);
 /* Something that a DETACHING device waited for is over. */
 void device_waited(struct monitor *m, struct device *d, unsigned what);
 
+/* ---- monitor-rate.c ---- */
+/* A connection that is about to get a session. */
+int account_charge_connect(struct account *a, const struct quota *q, struct fault *why);
+/* A request that costs the monitor much. A session whose user asks for too many is not heard for a
+ * moment: nothing is refused, its client waits. */
+void session_charge_setup(struct session *s);
+bool account_is_rested(const struct account *a);
+
+/* ---- monitor-reload.c ---- */
+/* SIGHUP: read the configuration again, all of it or nothing. */
+void reload_start(struct monitor *m);
+void reload_cancel(struct reload *r); /* at the end; may be NULL */
+/* What policy gives its user by now; the session is told what it has to know of that. */
+void session_refresh_quota(struct session *s);
+
+/* ---- monitor-main.c ---- */
+/* What the command line says goes before what the files say. */
+int options_apply(const struct options *o, struct config *c, struct fault *why);
+
 /* ---- monitor-reaper.c ---- */
 /* Take one device out in a throwaway process; calls device_waited(REAPER). */
 void reap_device(struct monitor *m, struct device *d);
@@ -337,5 +383,6 @@ void close_foreign_fd(int fd);
 void close_pair(const int pair[2]);
 
 uint64_t monitor_now_ms(void);
+uint64_t monitor_now_ns(void);
 
 #endif

@@ -181,6 +181,7 @@ static void command_init(struct session *s, const struct priv_init *c, struct fd
 {
 	s->id = c->session_id;
 	s->kept = c->kept == 1;
+	rate_limit(s, c->max_rate);
 	if (!handle_new(s, fd_list_steal(fds, 0), 0, IOB_KIND_CONNECTION))
 		_exit(1);
 }
@@ -331,6 +332,9 @@ static void channel_command(struct session *s, struct priv_message *msg, struct 
 		break;
 	case PRIV_FREED:
 		command_freed(s, &msg->lost);
+		break;
+	case PRIV_LIMITS:
+		rate_limit(s, msg->limits.max_rate);
 		break;
 	case PRIV_ADOPT:
 		command_adopt(s, &msg->adopt, fds);

@@ -130,10 +130,16 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
+	if (h->session->throttled) {
+		rate_park(h);
+		return;
+	}
 	memset(h->session->in, 0, sizeof(struct iob_hdr)); /* of the message before */
 	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds, MESSAGE_MAX_FDS);
 	if (n == -EAGAIN)
 		return;
+	if (n > 0)
+		rate_spend(h->session, 1);
 	if (n > 0)
 		serve(h, (size_t)n, &fds);
 	else if (n == -EMSGSIZE || n == -EMFILE)
@@ -192,6 +198,8 @@ void handle_free(struct handle *h)
 		event_free(h->on_read);
 	if (h->on_write)
 		event_free(h->on_write);
+	if (h->on_closed)
+		event_free(h->on_closed);
 	if (h->pending)
 		h->pending->handle = NULL;
 	if (h->domain && !h->root)

@@ -19,11 +19,13 @@
 #include "proto/message.h"
 #include "proto/operations.h"
 #include "proto/priv.h"
+#include "proto/rate.h"
 
 /* Named limits of one session. */
-#define SESSION_MAX_FDS	     4096u /* RLIMIT_NOFILE */
-#define SESSION_MAX_MEMORIES 2048u /* registered, over all handles */
-#define SESSION_MAX_REGIONS  16u   /* of a device, that are looked at */
+#define SESSION_MAX_FDS	       4096u		    /* RLIMIT_NOFILE */
+#define SESSION_MAX_MEMORIES   2048u		    /* registered, over all handles */
+#define SESSION_MAX_REGIONS    16u		    /* of a device, that are looked at */
+#define SESSION_RATE_WINDOW_NS UINT64_C(1000000000) /* max-rate: what may come at once */
 
 struct session;
 struct domain;
@@ -90,6 +92,7 @@ struct handle {
 	bool greeted; /* HELLO is done; only a connection needs it */
 	struct event *on_read;
 	struct event *on_write;
+	struct event *on_closed; /* instead of on_read while the session is throttled */
 	struct pending *pending;
 
 	/* a reply that the client did not take yet */
@@ -138,6 +141,10 @@ struct session {
 	uint32_t memory_count;
 	uint32_t handle_count;
 	uint64_t batch; /* counts MAP requests */
+	uint32_t max_rate;
+	struct rate rate;
+	struct event *on_rate; /* the end of a pause; NULL: there was none yet */
+	bool throttled;
 	const struct glue_mapper *glue;
 	LIST_HEAD(, handle) handles;
 	LIST_HEAD(, domain) domains;
@@ -166,6 +173,15 @@ void handle_free(struct handle *h);
 void handle_close(struct handle *h);
 void handle_event(struct handle *h, uint16_t op, uint32_t domain_id, uint32_t reason);
 struct handle *handle_by_id(struct session *s, uint32_t id, uint32_t kind);
+
+/* ---- session-rate.c ---- */
+/* What the monitor allows, operations a second. Takes effect at once. */
+void rate_limit(struct session *s, uint32_t max_rate);
+/* Operations that are about to be done. When that is more than there is credit for, no handle is
+ * read for a moment: clients wait, and nothing is refused. */
+void rate_spend(struct session *s, uint32_t operations);
+/* There is something to read, but not now: only the end of the handle is looked for. */
+void rate_park(struct handle *h);
 
 /* ---- session-reply.c ---- */
 /* Exactly one of these for each request; fd: sent along, borrowed, or -1. */

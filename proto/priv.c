@@ -35,6 +35,7 @@ static const struct priv_rule rules[] = {
 	{ PRIV_GAINED, true, READY, 1, 0, SIZE(priv_gained), 0, "GAINED" },
 	{ PRIV_LOST, true, READY, 0, 0, SIZE(priv_lost), SIZE(priv_answer), "LOST" },
 	{ PRIV_FREED, true, READY, 0, 0, SIZE(priv_lost), 0, "FREED" },
+	{ PRIV_LIMITS, true, READY, 0, 0, SIZE(priv_limits), 0, "LIMITS" },
 	{ PRIV_ADOPT, true, READY, 1, 0, SIZE(priv_adopt), 0, "ADOPT" },
 	{ PRIV_RESUME, true, READY, 0, 0, 0, SIZE(priv_resumed), "RESUME" },
 };

@@ -47,6 +47,7 @@ enum priv_op {
 	PRIV_FREED = 39,  /* one way: the lost device is out of its domain and can be bound again */
 	PRIV_ADOPT = 38,  /* one way: carries the session's end of a new handle of its domain */
 	PRIV_RESUME = 40, /* a new monitor is here: what do you have? then ask again */
+	PRIV_LIMITS = 41, /* one way: what INIT said of limits has changed */
 };
 
 enum priv_state {
@@ -153,6 +154,13 @@ struct priv_granted { /* fds: session's end, client's end */
 struct priv_init {	     /* fd: the client's connection */
 	uint32_t session_id; /* for logs */
 	uint32_t kept;	     /* 1: the end of the channel means that the service was stopped */
+	uint32_t max_rate;   /* operations a second, or RATE_UNLIMITED */
+	uint32_t reserved;
+};
+
+struct priv_limits {
+	uint32_t max_rate;
+	uint32_t reserved;
 };
 
 struct priv_attach { /* ATTACH: fd: the bound device */
@@ -232,6 +240,7 @@ struct priv_message {
 		struct priv_grant grant;
 		struct priv_granted granted;
 		struct priv_init init;
+		struct priv_limits limits;
 		struct priv_attach attach;
 		struct priv_gained gained;
 		struct priv_lost lost;

@@ -6,6 +6,7 @@
  * error is a regular file keeps a right that it otherwise gives up. The pipe ends when the last
  * process of the broker has ended, so the writer never has to be told.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -80,11 +81,28 @@ static void make_files(const struct broker_options *o)
 	setenv("IOB_SIM_LOG", path, 1);
 }
 
+static void remove_drop_ins(void)
+{
+	char path[384];
+	struct dirent *e;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "%s/conf.d", broker.directory);
+	folder = opendir(path);
+	if (!folder)
+		return;
+	while ((e = readdir(folder)) != NULL)
+		unlinkat(dirfd(folder), e->d_name, 0);
+	closedir(folder);
+	rmdir(path);
+}
+
 static void remove_files(void)
 {
 	static const char *const files[] = { "conf", "faults", "notify", "socket", "socket.lock" };
 	char path[128];
 
+	remove_drop_ins();
 	for (size_t i = 0; i < COUNT(files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", broker.directory, files[i]);
 		unlink(path);
@@ -212,6 +230,42 @@ void broker_start(const struct broker_options *o)
 	if (!wait_until(serves, &let_in) || broker_monitor() == 0)
 		ck_abort_msg("the broker did not start; see %s", broker.log);
 	baseline_take(let_in);
+}
+
+/* ---- another configuration ---- */
+
+static bool reload_ended(void *unused)
+{
+	char done[32], failed[32];
+
+	(void)unused;
+	snprintf(done, sizeof(done), "reload %u: done", broker.reloads);
+	snprintf(failed, sizeof(failed), "reload %u: failed", broker.reloads);
+	return broker_log_has(done) || broker_log_has(failed);
+}
+
+bool broker_reloads(const struct broker_options *o)
+{
+	char path[128], done[32];
+
+	snprintf(path, sizeof(path), "%s/conf", broker.directory);
+	config_write(path, o);
+	snprintf(done, sizeof(done), "reload %u: done", ++broker.reloads);
+	ck_assert_int_eq(kill(broker.monitor, SIGHUP), 0);
+	if (!wait_until(reload_ended, NULL))
+		ck_abort_msg("the broker does not reload; see %s", broker.log);
+	return broker_log_has(done);
+}
+
+void broker_drop_in(const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/conf.d", broker.directory);
+	if (mkdir(path, 0755) < 0)
+		ck_assert_int_eq(errno, EEXIST);
+	snprintf(path, sizeof(path), "%s/conf.d/%s", broker.directory, name);
+	config_write_drop_in(path, text);
 }
 
 /* ---- end ---- */

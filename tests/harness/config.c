@@ -68,6 +68,16 @@ static void write_rules(FILE *f, const char *rules)
 	}
 }
 
+void config_write_drop_in(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_msg(f != NULL, "%s cannot be written", path);
+	ck_assert_int_eq(fchmod(fileno(f), 0644), 0);
+	write_rules(f, text);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
 void config_write(const char *path, const struct broker_options *o)
 {
 	FILE *f = fopen(path, "w");

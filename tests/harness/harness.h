@@ -120,6 +120,15 @@ void broker_is_stopped(void);
 bool broker_is_shaken(void);
 /* How many descriptors are kept, those of the monitor itself included. */
 size_t broker_kept_fds(void);
+/* New configuration, SIGHUP. Waits for the end of it; was it taken? */
+bool broker_reloads(const struct broker_options *o);
+/* A file in the folder beside the configuration, for the next reload. */
+void broker_drop_in(const char *name, const char *text);
+
+/* ---- time ---- */
+
+/* For saying that something cannot have been faster; never that it was fast enough. */
+uint64_t now_ms(void);
 
 /* ---- processes ---- */
 

@@ -16,6 +16,7 @@ struct broker {
 	char directory[64];
 	char socket[96];
 	char log[PATH_MAX];
+	unsigned reloads;
 };
 extern struct broker broker;
 
@@ -36,6 +37,7 @@ bool is_user(pid_t pid);
 
 /* ---- config.c ---- */
 void config_write(const char *path, const struct broker_options *o);
+void config_write_drop_in(const char *path, const char *text);
 
 /* ---- baseline.c ---- */
 /* Remember how things are. */

@@ -35,6 +35,14 @@ void sleep_ms(unsigned ms)
 	nanosleep(&t, NULL);
 }
 
+uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 bool wait_until(bool (*condition)(void *), void *argument)
 {
 	struct timespec begin, now;

@@ -270,6 +270,75 @@ START_TEST(connections_closed_at_once)
 }
 END_TEST
 
+/* ---- connections faster than sessions can be started ---- */
+
+#define STORM 200
+
+enum { BEGAN_MS, LET_IN };
+
+/* One a second, four of them at once: most are refused, and a session is not even started. */
+static void storm(void)
+{
+	uint32_t refusals = 0;
+
+	if (board[BEGAN_MS] == 0)
+		board[BEGAN_MS] = now_ms();
+
+	for (int i = 0; i < STORM; i++) {
+		int fd = raw_connect();
+
+		raw_request(fd, IOB_OP_HELLO, &raw_hello, sizeof(raw_hello), NULL, 0);
+		if (raw_code(fd) == IOB_OK) {
+			board[LET_IN]++;
+		} else {
+			raw_refused(raw.hdr.code, IOB_E_LIMIT);
+			ck_assert_msg(strstr(raw.text, "max-connects") != NULL, "%s", raw.text);
+			ck_assert(raw_is_closed(fd));
+			refusals++;
+		}
+		close(fd);
+	}
+	ck_assert_uint_ge(board[LET_IN], users_differ() ? 4 : 3); /* the start took one */
+	ck_assert_uint_ge(refusals, STORM / 2);
+}
+
+static void gets_in_again(void)
+{
+	uint32_t code = IOB_E_LIMIT;
+
+	while (code == IOB_E_LIMIT) {
+		int fd = raw_connect();
+
+		raw_request(fd, IOB_OP_HELLO, &raw_hello, sizeof(raw_hello), NULL, 0);
+		code = raw_code(fd);
+		close(fd);
+		usleep(10000);
+	}
+	raw_ok(code);
+}
+
+/* Also when she has nothing open in between: who comes again is no new guest. */
+START_TEST(storm_of_connections)
+{
+	broker_start(&(struct broker_options){
+		.rules = "[allow alice]\nuser = $alice\nmax-connects = 1\nmax-sessions = 300\n"
+			 "[allow bob]\nuser = $bob\ndomains = yes\nmax-connects = 1\n",
+		.name = "storm" });
+	for (unsigned i = 0; i < 4; i++) {
+		as(ALICE, storm);
+		broker_sessions_wait(0);
+	}
+	ck_assert_uint_le(board[LET_IN], 4 + (now_ms() - board[BEGAN_MS]) / 1000 + 1);
+	if (users_differ())
+		as(BOB, bob_is_served);
+	as(ALICE, gets_in_again);
+	user_exits(ALICE);
+	user_exits(BOB);
+	if (users_differ())
+		baseline_check();
+}
+END_TEST
+
 /* ---- the broker is out of descriptors ---- */
 
 static int held[64];
@@ -365,5 +434,7 @@ Suite *pressure_suite(void)
 	tcase_add_test(tc, connections_closed_at_once);
 	tcase_add_test(tc, broker_out_of_descriptors);
 	case_shared_end(tc);
+	tc = case_private(s, "storm");
+	tcase_add_test(tc, storm_of_connections);
 	return s;
 }

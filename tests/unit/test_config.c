@@ -92,6 +92,7 @@ static void expect_defaults(const struct config *c)
 	ck_assert_str_eq(c->socket_path, IOB_DEFAULT_SOCKET);
 	ck_assert_uint_eq(c->session_uid_base, 1879048192);
 	ck_assert_uint_eq(c->max_sessions, 1024);
+	ck_assert_uint_eq(c->session_uids, 1024);
 	ck_assert_uint_eq(c->sim_devices, 8);
 	ck_assert(!c->allow_unsafe_interrupts);
 	ck_assert(!c->allow_test_kernel);
@@ -106,6 +107,9 @@ static void expect_default_rule(const struct config_rule *rule)
 	ck_assert_uint_eq(rule->quota.max_sessions, 16);
 	ck_assert_uint_eq(rule->quota.max_domains, 16);
 	ck_assert_uint_eq(rule->quota.max_devices, 16);
+	ck_assert_uint_eq(rule->quota.max_rate, QUOTA_UNLIMITED);
+	ck_assert_uint_eq(rule->quota.max_connects, 50);
+	ck_assert_uint_eq(rule->quota.max_setups, 200);
 }
 
 START_TEST(defaults)
@@ -171,6 +175,9 @@ START_TEST(rule_with_everything)
 	     "  max-sessions = 2\n"
 	     "  max-domains = 3\n"
 	     "  max-devices = 0\n"
+	     "  max-rate = 10000000\n"
+	     "  max-connects = 1\n"
+	     "  max-setups = unlimited\n"
 	     "[allow b]\n"
 	     "group = 7\n",
 	     &c);
@@ -200,6 +207,9 @@ START_TEST(rule_with_everything)
 	ck_assert_uint_eq(rule->quota.max_sessions, 2);
 	ck_assert_uint_eq(rule->quota.max_domains, 3);
 	ck_assert_uint_eq(rule->quota.max_devices, 0);
+	ck_assert_uint_eq(rule->quota.max_rate, 10000000);
+	ck_assert_uint_eq(rule->quota.max_connects, 1);
+	ck_assert_uint_eq(rule->quota.max_setups, QUOTA_UNLIMITED);
 	rule = &c.rules[1];
 	expect_default_rule(rule);
 	ck_assert(rule->user_count == 0 && rule->pattern_count == 0 && !rule->domains);
@@ -316,6 +326,10 @@ static const struct {
 	{ RULE "max-bytes = 1111111111111111111111111111111111\n", 3, "number of bytes" },
 	{ RULE "max-mappings = 16777217\n", 3, "to 16777216" },
 	{ RULE "max-mappings = 1K\n", 3, "to 16777216" },
+	{ RULE "max-rate = 0\n", 3, "1 to 10000000 or unlimited" },
+	{ RULE "max-rate = 10000001\n", 3, "1 to 10000000 or unlimited" },
+	{ RULE "max-connects = none\n", 3, "1 to 10000000 or unlimited" },
+	{ RULE "max-setups = 0\n", 3, "1 to 10000000 or unlimited" },
 	{ RULE "domains = 1\n", 3, "yes or no" },
 	{ RULE "access = direct\n", 3, "mediated and fd" },
 	{ RULE "access = mediated, fd\n", 3, "mediated and fd" },

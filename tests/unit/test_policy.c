@@ -26,7 +26,7 @@ static struct config_rule rules[] = {
 		.patterns = (struct device_pattern *)several,
 		.pattern_count = 4,
 		.access = IOB_ACCESS_MEDIATED,
-		.quota = { 1000, 5, 1, 7, 1 },
+		.quota = { 1000, 5, 1, 7, 1, 100, 6, 3 },
 	},
 	{
 		.name = (char *)"group",
@@ -36,7 +36,7 @@ static struct config_rule rules[] = {
 		.pattern_count = 1,
 		.access = IOB_ACCESS_FD,
 		.domains = true,
-		.quota = { 500, 50, 0, 7, 3 },
+		.quota = { 500, 50, 0, 7, 3, QUOTA_UNLIMITED, 5, 9 },
 	},
 	{
 		.name = (char *)"both",
@@ -55,10 +55,11 @@ static struct config_rule rules[] = {
 static const struct config three_rules = {
 	.session_uid_base = 5000,
 	.max_sessions = 10,
+	.session_uids = 10,
 	.rules = rules,
 	.rule_count = 3,
 };
-static const struct config no_rules = { .session_uid_base = 5000, .max_sessions = 10 };
+static const struct config no_rules = { .session_uid_base = 5000, .session_uids = 10 };
 
 static const struct glue_device nvme_device = {
 	.name = "0000:01:00.0",
@@ -128,6 +129,9 @@ START_TEST(rules_add_up)
 	ck_assert_uint_eq(q.max_sessions, 1);
 	ck_assert_uint_eq(q.max_domains, 7);
 	ck_assert_uint_eq(q.max_devices, 3);
+	ck_assert_uint_eq(q.max_rate, QUOTA_UNLIMITED);
+	ck_assert_uint_eq(q.max_connects, 6);
+	ck_assert_uint_eq(q.max_setups, 9);
 	p.gid = 501;
 	ck_assert_uint_eq(policy_device_access(&three_rules, &p, &nvme_device),
 			  IOB_ACCESS_MEDIATED);
@@ -176,6 +180,9 @@ START_TEST(root_may_look_but_not_touch)
 	ck_assert_uint_eq(q.max_sessions, RULE_DEFAULT_SESSIONS);
 	ck_assert(q.max_bytes == 0 && q.max_mappings == 0 && q.max_domains == 0);
 	ck_assert_uint_eq(q.max_devices, 0);
+	ck_assert_uint_eq(q.max_rate, QUOTA_UNLIMITED);
+	ck_assert_uint_eq(q.max_connects, RULE_DEFAULT_CONNECTS);
+	ck_assert_uint_eq(q.max_setups, RULE_DEFAULT_SETUPS);
 	ck_assert_uint_eq(policy_device_access(&three_rules, &p, &nvme_device),
 			  IOB_ACCESS_MEDIATED); /* named by a rule */
 	p = make_peer(1002, 0);
