@@ -16,7 +16,7 @@
 #define CONFIG_BLANKS	" \t"
 #define CONFIG_UID_END	(UINT32_MAX - 1) /* -1 is no uid, and -2 is some systems' nobody */
 
-enum section { SECTION_NONE, SECTION_DAEMON, SECTION_ALLOW };
+enum section { SECTION_NONE, SECTION_DAEMON, SECTION_ALLOW, SECTION_DRIVERS };
 
 struct load {
 	struct config *config;
@@ -74,5 +74,7 @@ int load_parse_groups(struct load *l, const struct key *k, void *field, const ch
 /* monitor-config-devices.c: field is the struct config_rule */
 int load_parse_devices(struct load *l, const struct key *k, void *field, const char *value);
 int load_parse_access(struct load *l, const struct key *k, void *field, const char *value);
+/* field is the struct config */
+int load_parse_vfio(struct load *l, const struct key *k, void *field, const char *value);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* monitor-config-sections.c - [daemon] and [allow NAME]: their headers, and the keys in them. */
+/* monitor-config-sections.c - [daemon], [drivers] and [allow NAME]: their headers, and the keys in them. */
 #define _GNU_SOURCE /* reallocarray() */
 
 #include "daemon/monitor-config-load.h"
@@ -32,11 +32,17 @@ static const struct key rule_keys[] = {
 	{ "access", load_parse_access, 0, 0, 0 },
 	{ "domains", load_parse_bool, RULE(domains), 0, 0 },
 	{ "inspect-all", load_parse_bool, RULE(inspect_all), 0, 0 },
+	{ "drivers", load_parse_bool, RULE(drivers), 0, 0 },
 	{ "max-bytes", load_parse_bytes, RULE(quota.max_bytes), 0, UINT64_C(1) << 50 },
 	{ "max-mappings", load_parse_u32, RULE(quota.max_mappings), 0, 1 << 24 },
 	{ "max-sessions", load_parse_u32, RULE(quota.max_sessions), 0, 65536 },
 	{ "max-domains", load_parse_u32, RULE(quota.max_domains), 0, 65536 },
 	{ "max-devices", load_parse_u32, RULE(quota.max_devices), 0, 65536 },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
+static const struct key drivers_keys[] = {
+	{ "vfio-pci", load_parse_vfio, 0, 0, 0 },
 	{ NULL, NULL, 0, 0, 0 },
 };
 
@@ -69,6 +75,8 @@ int load_setting(struct load *l, const char *name, const char *value)
 		return set_key(l, daemon_keys, l->config, name, value);
 	if (l->section == SECTION_ALLOW)
 		return set_key(l, rule_keys, current_rule(l), name, value);
+	if (l->section == SECTION_DRIVERS)
+		return set_key(l, drivers_keys, l->config, name, value);
 	return load_refuse(l, "a setting before any section");
 }
 
@@ -171,5 +179,10 @@ int load_header(struct load *l, char *text)
 		return begin_rule(l, rest);
 	if (kind && strcmp(kind, "daemon") == 0 && *rest == '\0')
 		return begin_daemon(l);
-	return load_refuse(l, "unknown section \"%.40s\": use daemon or allow NAME", text + 1);
+	if (kind && strcmp(kind, "drivers") == 0 && *rest == '\0') {
+		l->section = SECTION_DRIVERS; /* any number of them: they add up */
+		return 0;
+	}
+	return load_refuse(l, "unknown section \"%.40s\": use daemon, drivers or allow NAME",
+			   text + 1);
 }
