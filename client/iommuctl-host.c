@@ -39,9 +39,9 @@ struct use {
 
 static void tell(struct use *u, const char *what, const char *name)
 {
-	char words[CTL_CELL];
+	char words[PATH_MAX];
 
-	ctl_cell(words, "%s %s", what, name);
+	snprintf(words, sizeof(words), "%s %.1000s", what, name);
 	u->tell(u->context, words);
 	u->count++;
 }
@@ -84,22 +84,28 @@ static bool any_depends(const char *directory, const char *name, const char *pre
 	return found;
 }
 
+/* The controllers of a namespace that has several are links beside it. */
+static bool paths_depend(char *path, const char *device)
+{
+	static const char subsystems[] = "/nvme-subsystem/";
+	char *subsystem = strstr(path, subsystems), *end;
+
+	if (!subsystem)
+		return false;
+	end = strchr(subsystem + strlen(subsystems), '/');
+	if (end)
+		*end = '\0';
+	return any_depends(path, ".", "nvme", device, DEPTH_MAX - 1);
+}
+
 static bool block_depends(const char *directory, const char *device, unsigned depth)
 {
-	char path[PATH_MAX + 2];
+	char path[PATH_MAX];
 
 	if (depth > DEPTH_MAX || !realpath(directory, path))
 		return false;
-	strcat(path, "/");
-	if (lies_under(path, device))
-		return true;
-	path[strlen(path) - 1] = '\0';
-	/* a disk, a partition of one, a namespace with several controllers */
-	return any_depends(path, "slaves", "", device, depth) ||
-	       any_depends(path, "../slaves", "", device, depth) ||
-	       (strstr(path, "/nvme-subsystem/") &&
-		any_depends(strstr(path, "/nvme-subsystem/") ? path : "", "..", "nvme", device,
-			    DEPTH_MAX));
+	return lies_under(path, device) || any_depends(path, "slaves", "", device, depth) ||
+	       any_depends(path, "../slaves", "", device, depth) || paths_depend(path, device);
 }
 
 static bool number_depends(dev_t number, const char *device)
