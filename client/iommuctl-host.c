@@ -85,12 +85,12 @@ static bool any_depends(const char *directory, const char *name, const char *pre
 }
 
 /* The controllers of a namespace that has several are links beside it. */
-static bool paths_depend(char *path, const char *device)
+static bool paths_depend(char *path, const char *device, unsigned depth)
 {
 	static const char subsystems[] = "/nvme-subsystem/";
 	char *subsystem = strstr(path, subsystems), *end;
 
-	if (!subsystem)
+	if (!subsystem || depth == DEPTH_MAX) /* the last look, see below */
 		return false;
 	end = strchr(subsystem + strlen(subsystems), '/');
 	if (end)
@@ -105,7 +105,8 @@ static bool block_depends(const char *directory, const char *device, unsigned de
 	if (depth > DEPTH_MAX || !realpath(directory, path))
 		return false;
 	return lies_under(path, device) || any_depends(path, "slaves", "", device, depth) ||
-	       any_depends(path, "../slaves", "", device, depth) || paths_depend(path, device);
+	       any_depends(path, "../slaves", "", device, depth) ||
+	       paths_depend(path, device, depth);
 }
 
 static bool number_depends(dev_t number, const char *device)
@@ -135,15 +136,17 @@ static FILE *proc_open(const char *name)
 /* "36 25 8:1 / /boot rw,relatime shared:1 - ext4 /dev/sda1 rw": proc(5) */
 static void look_at_mount(struct use *u, char *line)
 {
-	char *dash = strstr(line, " - ");
-	char where[256], source[256] = "";
-	unsigned major_number, minor_number;
+	char *dash = strstr(line, " - "), *end;
+	char where[256], source[256] = "", number[32];
+	unsigned long major_number, minor_number;
 
-	if (sscanf(line, "%*d %*d %u:%u %*s %255s", &major_number, &minor_number, where) != 3)
+	if (sscanf(line, "%*s %*s %31s %*s %255s", number, where) != 2)
 		return;
 	if (dash)
 		sscanf(dash + 3, "%*s %255s", source);
-	if (number_depends(makedev(major_number, minor_number), u->device) ||
+	major_number = strtoul(number, &end, 10);
+	minor_number = *end == ':' ? strtoul(end + 1, NULL, 10) : 0;
+	if (number_depends(makedev((unsigned)major_number, (unsigned)minor_number), u->device) ||
 	    (source[0] == '/' && node_depends(source, u->device)))
 		tell(u, "a file system is mounted on", where);
 }

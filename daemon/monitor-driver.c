@@ -58,10 +58,13 @@ static const struct glue_device *find(const struct glue_device *list, size_t cou
 }
 
 /* What is in use stays as it was when its user got it. */
-static void group_take(struct monitor *m, struct group *g, const struct glue_device *info)
+static void group_take(struct monitor *m, struct group *g, const struct glue_device *info,
+		       bool named)
 {
 	struct member *e = &g->members[g->count++];
 
+	if (named)
+		g->named = e;
 	e->info = *info;
 	e->device = device_by_name(m, info->name);
 	if (e->device && e->device->state == DEVICE_FREE)
@@ -81,7 +84,7 @@ int group_load(struct monitor *m, const char *name, struct group *g, struct faul
 	g->members = one ? calloc(count, sizeof(*g->members)) : NULL;
 	for (size_t i = 0; g->members && i < count; i++)
 		if (list[i].group == one->group)
-			group_take(m, g, &list[i]);
+			group_take(m, g, &list[i], &list[i] == one);
 	group_stamp(g);
 	free(list);
 	if (!g->members)
@@ -113,32 +116,22 @@ static bool may_see(const struct session *s, const struct glue_device *d)
 	       policy_device_access(c, &s->peer, d) != 0;
 }
 
-static struct member *group_member(struct group *g, const char *name)
-{
-	for (size_t i = 0; i < g->count; i++)
-		if (strcmp(g->members[i].info.name, name) == 0)
-			return &g->members[i];
-	return NULL;
-}
-
 /* The group of a device that the user may see; others do not exist for the asker. */
-static struct member *group_of(struct session *s, const char name[IOB_NAME_BYTES], struct group *g,
-			       struct fault *why)
+static int group_of(struct session *s, const char name[IOB_NAME_BYTES], struct group *g,
+		    struct fault *why)
 {
 	bool terminated = memchr(name, '\0', IOB_NAME_BYTES) != NULL;
-	struct member *e = NULL;
 
 	*g = (struct group){ 0 };
 	if (terminated && device_by_name(s->monitor, name)) {
 		if (group_load(s->monitor, name, g, why) < 0)
-			return NULL;
-		e = group_member(g, name);
+			return -1;
+		if (may_see(s, &g->named->info))
+			return 0;
 	}
-	if (e && may_see(s, &e->info))
-		return e;
-	fault_set(why, IOB_E_NO_DEVICE, IOB_STEP_POLICY, 0, "device %.31s: none that you may see",
-		  terminated ? name : "(unterminated name)");
-	return NULL;
+	return fault_set(why, IOB_E_NO_DEVICE, IOB_STEP_POLICY, 0,
+			 "device %.31s: none that you may see",
+			 terminated ? name : "(unterminated name)");
 }
 
 /* ---- DRIVER_LIST ---- */
@@ -173,7 +166,7 @@ void monitor_driver_list(struct session *s, struct priv_message *msg)
 	struct fault why = { 0 };
 	struct group g;
 
-	if (group_of(s, q->name, &g, &why)) {
+	if (group_of(s, q->name, &g, &why) == 0) {
 		for (size_t i = q->cursor; i < g.count && l->next == 0; i++) {
 			if (l->count == IOB_MAX_DEVICE_LIST)
 				l->next = (uint32_t)i;
@@ -197,13 +190,13 @@ static int request_check(const struct iob_driver_set_req *q, struct fault *why)
 			 "driver %u, flags 0x%x are not known", q->driver, q->flags);
 }
 
-static int rights_check(const struct session *s, const struct group *g, const struct member *named,
-			bool whole, struct fault *why)
+static int rights_check(const struct session *s, const struct group *g, bool whole,
+			struct fault *why)
 {
 	for (size_t i = 0; i < g->count; i++) {
 		const struct member *e = &g->members[i];
 
-		if (e != named && (!whole || is_bridge(&e->info)))
+		if (e != g->named && (!whole || is_bridge(&e->info)))
 			continue;
 		if (!may_move(s, &e->info))
 			return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
@@ -215,15 +208,15 @@ static int rights_check(const struct session *s, const struct group *g, const st
 
 /* Those that are not there already. A device of the group that has no driver keeps none, unless it
  * is asked for by its name. */
-static size_t choose(struct group *g, const struct member *named,
-		     const struct iob_driver_set_req *q)
+static size_t choose(struct group *g, const struct iob_driver_set_req *q)
 {
 	size_t chosen = 0;
 
 	for (size_t i = 0; i < g->count; i++) {
 		struct member *e = &g->members[i];
-		bool asked = e == named || ((q->flags & IOB_DRIVER_GROUP) && !is_bridge(&e->info));
-		bool bare = e == named && !e->info.driver[0];
+		bool asked =
+			e == g->named || ((q->flags & IOB_DRIVER_GROUP) && !is_bridge(&e->info));
+		bool bare = e == g->named && !e->info.driver[0];
 
 		e->chosen = asked && (q->driver == IOB_DRIVER_VFIO ? !e->info.on_vfio :
 								     e->info.on_vfio || bare);
@@ -251,24 +244,23 @@ static int driver_set(struct session *s, const struct priv_message *msg, struct 
 	const struct iob_driver_set_req *q = &msg->driver_set_req;
 	const struct requester r = { s->id, msg->hdr.serial, msg->hdr.op };
 	enum iob_driver to = (enum iob_driver)q->driver;
-	const struct member *named = group_of(s, q->name, g, why);
 
-	if (!named || request_check(q, why) < 0 ||
-	    rights_check(s, g, named, (q->flags & IOB_DRIVER_GROUP) != 0, why) < 0)
+	if (group_of(s, q->name, g, why) < 0 || request_check(q, why) < 0 ||
+	    rights_check(s, g, (q->flags & IOB_DRIVER_GROUP) != 0, why) < 0)
 		return -1;
 	if (q->stamp != g->stamp)
 		return fault_set(
 			why, IOB_E_GROUP, IOB_STEP_GROUP, ESTALE,
 			"IOMMU group %u, or a driver in it, is no longer what it was: look "
 			"again",
-			named->info.group);
-	if (choose(g, named, q) == 0)
+			g->named->info.group);
+	if (choose(g, q) == 0)
 		return 0;
 	if (move_check(g, s->monitor, to, why) < 0 || limit_check(s, why) < 0 ||
 	    move_start(s->monitor, g, to, &r, s->account, why) < 0)
 		return -1;
 	log_info("session %u: uid %u moves %s%s to %s", s->id, (unsigned)s->peer.uid,
-		 named->info.name, q->flags & IOB_DRIVER_GROUP ? " and its group" : "",
+		 g->named->info.name, q->flags & IOB_DRIVER_GROUP ? " and its group" : "",
 		 to == IOB_DRIVER_VFIO ? "vfio-pci" : "the host");
 	return 1;
 }

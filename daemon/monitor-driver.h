@@ -21,6 +21,7 @@ struct member {
 struct group {
 	struct member *members; /* sorted by name */
 	size_t count;
+	struct member *named; /* the one it was asked for by */
 	uint64_t stamp;
 };
 

@@ -5,9 +5,9 @@
 int main(void)
 {
 	Suite *const suites[] = {
-		connection_suite(), policy_suite(),  domain_suite(), memory_suite(), seals_suite(),
-		mapping_suite(),    handles_suite(), bind_suite(),   dma_suite(),    grant_suite(),
-		revoke_suite(),	    device_suite(),  irq_suite(),    direct_suite(), races_suite(),
+		connection_suite(), policy_suite(),  domain_suite(),  memory_suite(), seals_suite(),
+		mapping_suite(),    handles_suite(), bind_suite(),    dma_suite(),    grant_suite(),
+		revoke_suite(),	    device_suite(),  irq_suite(),     direct_suite(), races_suite(),
 		death_suite(),	    monitor_suite(), drivers_suite(),
 	};
 

@@ -9,8 +9,8 @@
 #include "tests/conformance/scene.h"
 
 /* alice may open everything, bob may move it too. */
-#define RULES                                              \
-	"[allow alice]\nuser = $alice\ndevice = *\n"       \
+#define RULES                                                   \
+	"[allow alice]\nuser = $alice\ndevice = *\n"            \
 	"[allow bob]\nuser = $bob\ndevice = *\ndomains = yes\n" \
 	"access = mediated fd\ndrivers = yes\nmax-bytes = 1G\n"
 
@@ -136,8 +136,7 @@ static void alice_may_only_look(void)
 	ck_assert_uint_eq(list[0].flags & IOB_DRIVER_YOURS, users_differ() ? 0 : IOB_DRIVER_YOURS);
 	free(list);
 	refused(iob_driver_list(conn, "0000:77:01.0", &list, &count), IOB_E_NO_DEVICE);
-	refused(iob_driver_set(conn, "0000:77:01.0", IOB_DRIVER_HOST, 0, 1, NULL),
-		IOB_E_NO_DEVICE);
+	refused(iob_driver_set(conn, "0000:77:01.0", IOB_DRIVER_HOST, 0, 1, NULL), IOB_E_NO_DEVICE);
 	if (users_differ())
 		refused(set(EDU_1, IOB_DRIVER_HOST, 0), IOB_E_DENIED);
 	else

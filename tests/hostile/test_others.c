@@ -362,8 +362,14 @@ static struct iob_driver_rec ask_group(int conn, const char *name)
 static void alice_moves_devices(void)
 {
 	static const char long_name[] = "0000:00:03.0/../../../../etc/sha";
-	static const char *const names[] = { "",      ".",    "..", "0000:00:03.0/driver", "*",
-					     "vfio0", "\n",   "0000:00:03.0\n",
+	static const char *const names[] = { "",
+					     ".",
+					     "..",
+					     "0000:00:03.0/driver",
+					     "*",
+					     "vfio0",
+					     "\n",
+					     "0000:00:03.0\n",
 					     "../../../etc/passwd" };
 	struct iob_driver_list_req list = { 0 };
 	struct iob_driver_rec rec;

@@ -225,10 +225,9 @@ static void monitor_make(void)
 	memset(&m, 0, sizeof(m));
 	m.base = event_base_new();
 	m.glue = &glue_opener_type1;
-	m.config = (struct config){ .session_uid_base = 5000,
-				    .max_sessions = 10,
-				    .rules = rules,
-				    .rule_count = 2 };
+	m.config = (struct config){
+		.session_uid_base = 5000, .max_sessions = 10, .rules = rules, .rule_count = 2
+	};
 	inventory_make();
 	memset(&account, 0, sizeof(account));
 	account.references = 1;
@@ -360,7 +359,7 @@ static void until_idle(void)
 		ck_assert_ptr_null(m.devices[i].move);
 }
 
-#define says(words)                                                                 \
+#define says(words)                                                                  \
 	ck_assert_msg(strstr(reply.status.text, (words)), "\"%s\" in \"%s\"", words, \
 		      reply.status.text)
 
@@ -484,6 +483,7 @@ START_TEST(unbind_that_waits)
 	ck_assert_uint_eq(reply.status.code, IOB_E_BUSY);
 	ck_assert_int_eq(reply.status.sys_errno, ETIMEDOUT);
 	says("driver e1000e has not let go of " CARD);
+	ck_assert(v->late);
 	ck_assert_uint_eq(set_now(CARD, IOB_DRIVER_VFIO, 0), IOB_E_BUSY);
 
 	card_lets_go();
