@@ -100,6 +100,9 @@ bool drivers_at_start(struct monitor *m)
 
 	tell_unmatched(m);
 	start_more(m);
+	/* Sessions of an earlier monitor are served meanwhile; who is new waits. */
+	if (m->on_listen)
+		event_del(m->on_listen);
 	timer = evtimer_new(m->base, on_limit, &over);
 	if (!timer || event_add(timer, &limit) < 0)
 		over = true;
@@ -107,5 +110,7 @@ bool drivers_at_start(struct monitor *m)
 		event_base_loop(m->base, EVLOOP_ONCE);
 	if (timer)
 		event_free(timer);
+	if (m->on_listen)
+		event_add(m->on_listen, NULL);
 	return !event_base_got_break(m->base);
 }

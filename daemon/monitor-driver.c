@@ -87,7 +87,7 @@ int group_load(struct monitor *m, const char *name, struct group *g, struct faul
 			group_take(m, g, &list[i], &list[i] == one);
 	group_stamp(g);
 	free(list);
-	if (!g->members)
+	if (!g->named)
 		return one ? fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_DRIVER, ENOMEM,
 				       "out of memory") :
 			     fault_set(why, IOB_E_NO_DEVICE, IOB_STEP_DRIVER, 0,

@@ -32,8 +32,8 @@
 #define MONITOR_BIND_PAUSE_US	20000
 #define MONITOR_DOMAIN_DEVICES	64 /* devices in one domain */
 #define MONITOR_NO_SLOT		UINT32_MAX
-#define MONITOR_MESSAGES_A_TURN 16 /* taken from one session before others have their turn */
-#define MONITOR_DRIVER_SECONDS	10 /* who wants a driver changed is answered by then */
+#define MONITOR_MESSAGES_A_TURN 16  /* taken from one session before others have their turn */
+#define MONITOR_DRIVER_SECONDS	10  /* who wants a driver changed is answered by then */
 #define MONITOR_DRIVER_MOVES	16u /* such changes under way at a time, of all users */
 #define MONITOR_USER_MOVES	4u  /* and of one */
 
@@ -148,9 +148,9 @@ struct device {
 	struct parked_bind parked;
 	uint32_t row;
 	bool bound_kept;
-	bool leaving; /* adopted on its way in or out of a domain */
-	struct move *move;    /* the driver of a device of its group is being changed */
-	char former[24];      /* the driver it had before it was moved to VFIO; "" when unknown */
+	bool leaving;	   /* adopted on its way in or out of a domain */
+	struct move *move; /* the driver of a device of its group is being changed */
+	char former[24];   /* the driver it had before it was moved to VFIO; "" when unknown */
 };
 
 /* A command sent to a session whose answer is awaited. */
@@ -232,7 +232,7 @@ struct monitor {
 	size_t device_count;
 	LIST_HEAD(, move) moves;
 	uint32_t move_count;
-	bool ended; /* told to, while it started */
+	bool ended;	     /* told to, while it started */
 	size_t start_cursor; /* the next device to look at for [drivers] */
 	LIST_HEAD(, session) sessions;
 	LIST_HEAD(, account) accounts;

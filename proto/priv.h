@@ -223,10 +223,10 @@ struct priv_answer { /* ATTACH, ONLINE, DETACH, LOST */
 	struct priv_status status;
 };
 
-#define PRIV_MAX_BODY sizeof(struct priv_driver_list)
+#define PRIV_MAX_BODY sizeof(struct priv_resumed)
 _Static_assert(sizeof(struct priv_device_list) <= PRIV_MAX_BODY &&
 		       sizeof(struct priv_domain_list) <= PRIV_MAX_BODY &&
-		       sizeof(struct priv_resumed) <= PRIV_MAX_BODY,
+		       sizeof(struct priv_driver_list) <= PRIV_MAX_BODY,
 	       "the longest of all");
 #define PRIV_MAX_FDS 1u /* with a request of a session */
 
