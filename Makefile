@@ -27,8 +27,8 @@ proto_client  := proto/operations.c
 proto_private := proto/priv.c proto/rate.c
 
 # Opens nodes, binds drivers, takes things apart: monitor only.
-glue_opener := $(addprefix kernel-glue/,opener.c sysfs.c vfio-quiesce.c type1-open.c iommufd-open.c \
-	sim-open.c)
+glue_opener := $(addprefix kernel-glue/,driver.c opener.c sysfs.c vfio-quiesce.c type1-open.c \
+	iommufd-open.c sim-open.c)
 # Maps with descriptors it was given: session only.
 glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iommufd-map.c sim-map.c)
 # Drives a device by a descriptor: the session for its client, the monitor to make it quiet.
@@ -37,18 +37,18 @@ glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
 monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c \
 	$(addprefix daemon/monitor-,adopt.c bind.c close.c config.c config-check.c \
 	config-devices.c config-files.c config-lines.c config-sections.c config-users.c \
-	config-values.c device.c domain.c keep.c ledger.c listen.c main.c manager.c policy.c \
-	privileges.c rate.c reaper.c reload.c requests.c resume.c session.c spawn.c table.c \
-	tape.c)
+	config-values.c device.c domain.c driver.c driver-child.c driver-move.c driver-start.c \
+	keep.c ledger.c listen.c main.c manager.c policy.c privileges.c rate.c reaper.c reload.c \
+	requests.c resume.c session.c spawn.c table.c tape.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
 	daemon/interval-map.c \
 	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \
 	main.c mapping.c memory.c rate.c reply.c sandbox.c)
 sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c config.c device.c \
 	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)
-library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c error.c events.c \
-	list.c mapping.c passing.c region.c transport.c)
-ctl     := $(addprefix client/iommuctl,.c -json.c -maps.c -table.c)
+library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c driver.c error.c \
+	events.c list.c mapping.c passing.c region.c transport.c)
+ctl     := $(addprefix client/iommuctl,.c -drivers.c -host.c -json.c -maps.c -table.c)
 
 # libbsd is also where every program has its lists and trees from: headers only.
 monitor_libs := libevent_core libcap libbsd libsystemd inih

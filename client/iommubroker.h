@@ -134,6 +134,25 @@ int iob_domain_open(iob_conn *conn, uint32_t domain_id, iob_domain **out);
 int iob_device_open(iob_conn *conn, const char *name, uint32_t access, iob_device **out,
 		    struct iob_device_rec *rec);
 
+/*
+ * The IOMMU group of a device, and what drivers its members have. *list as iob_device_list(). In a
+ * group all devices must be on vfio-pci, or have no driver, for any of them to be given out.
+ * IOB_E_NO_DEVICE.
+ */
+int iob_driver_list(iob_conn *conn, const char *name, struct iob_driver_rec **list, size_t *count);
+
+/*
+ * Move a device to vfio-pci (IOB_DRIVER_VFIO) or back (IOB_DRIVER_HOST); with IOB_DRIVER_GROUP all
+ * of its group but bridges. stamp: that of the list on which it was decided; IOB_E_GROUP when the
+ * group has changed since. *moved, if not NULL: how many devices. For root, or by a rule of the
+ * configuration. Takes seconds; IOB_E_BUSY with errno ETIMEDOUT when it goes on without an answer.
+ * IOB_E_NO_DEVICE, IOB_E_DENIED, IOB_E_BUSY (a client has a device of the group, or another move is
+ * under way), IOB_E_UNSUPPORTED (a bridge, no vfio-pci), IOB_E_UNSAFE, IOB_E_LIMIT, IOB_E_KERNEL: the
+ * text says which driver the device has then.
+ */
+int iob_driver_set(iob_conn *conn, const char *name, uint32_t driver, uint32_t flags,
+		   uint64_t stamp, uint32_t *moved);
+
 /* The broker's state in numbers. */
 int iob_status(iob_conn *conn, struct iob_status_rep *out);
 

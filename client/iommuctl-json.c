@@ -114,6 +114,23 @@ void ctl_json_devices(const struct iob_device_rec *list, size_t count)
 	print_and_free(top);
 }
 
+void ctl_json_drivers(const struct iob_driver_rec *list, size_t count, uint32_t moved)
+{
+	struct json_object *top = ctl_need(json_object_new_object());
+	struct json_object *items;
+
+	add_number(top, "moved", moved);
+	items = list_in(top, "devices");
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *item = new_item(items);
+
+		device_item(item, &list[i].device);
+		add_text(item, "former_driver", list[i].former);
+		add_bool(item, "vfio", (list[i].flags & IOB_DRIVER_ON_VFIO) != 0);
+	}
+	print_and_free(top);
+}
+
 void ctl_json_domains(const struct iob_domain_rec *list, size_t count)
 {
 	struct json_object *top = ctl_need(json_object_new_object());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* iommuctl.c - look at a running broker: devices, domains, mappings, state. */
+/* iommuctl.c - look at a running broker: devices, domains, mappings, state; move devices. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,12 @@ static const char usage_text[] =
 	"  domains            domains you may see\n"
 	"  maps [DOMAIN-ID]   what is mapped in them, or in one\n"
 	"  status             the broker itself\n"
+	"  bind DEVICE        move a device from the host's driver to vfio-pci\n"
+	"  unbind DEVICE      and back\n"
 	"\n"
+	"  -g, --group        bind, unbind: all devices of the IOMMU group\n"
+	"  -y, --yes          bind, unbind: do not ask\n"
+	"  -f, --force        bind: also a device that the machine is using\n"
 	"  -s, --socket PATH  where the broker listens (default: $IOMMU_BROKER_SOCKET,\n"
 	"                     else " IOB_DEFAULT_SOCKET ")\n"
 	"  -j, --json         for programs\n"
@@ -168,17 +173,18 @@ static int status(const struct ctl *ctl, const char *argument)
 	return CTL_OK;
 }
 
+enum argument { NO_ARGUMENT, A_DOMAIN, A_DEVICE };
+
 struct command {
 	const char *name;
 	int (*run)(const struct ctl *ctl, const char *argument);
-	bool takes_argument;
+	enum argument argument; /* A_DOMAIN: may be left out */
 };
 
 static const struct command commands[] = {
-	{ "devices", devices, false },
-	{ "domains", domains, false },
-	{ "maps", ctl_maps, true },
-	{ "status", status, false },
+	{ "bind", ctl_bind, A_DEVICE },	     { "devices", devices, NO_ARGUMENT },
+	{ "domains", domains, NO_ARGUMENT }, { "maps", ctl_maps, A_DOMAIN },
+	{ "status", status, NO_ARGUMENT },   { "unbind", ctl_unbind, A_DEVICE },
 };
 
 static const struct command *find_command(const char *name)
@@ -212,26 +218,47 @@ static int run(struct ctl *ctl, const char *socket, const struct command *comman
 	return result;
 }
 
+/* CTL_OK, or the exit code. */
+static int check_arguments(const struct ctl *ctl, const struct command *command, int count,
+			   const char *argument)
+{
+	uint32_t id;
+
+	if (count > (command->argument == NO_ARGUMENT ? 0 : 1))
+		return usage("too many arguments for ", command->name);
+	if (command->argument == A_DEVICE && !argument)
+		return usage("no device named for ", command->name);
+	if (command->argument == A_DOMAIN && argument && !ctl_parse_id(argument, &id))
+		return usage("a domain id is a number, not ", argument);
+	if (command->argument != A_DEVICE && (ctl->group || ctl->yes || ctl->force))
+		return usage("--group, --yes and --force are not for ", command->name);
+	return CTL_OK;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
+		{ "group", no_argument, NULL, 'g' },   { "yes", no_argument, NULL, 'y' },
+		{ "force", no_argument, NULL, 'f' },   { "socket", required_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },    { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
 	struct ctl ctl = { .json = false };
 	const struct command *command;
 	const char *socket = NULL;
-	uint32_t id;
-	int option;
+	int option, code;
 
-	while ((option = getopt_long(argc, argv, "s:jhV", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:jgyfhV", options, NULL)) != -1) {
 		if (option == 's') {
 			socket = optarg;
 		} else if (option == 'j') {
 			ctl.json = true;
+		} else if (option == 'g') {
+			ctl.group = true;
+		} else if (option == 'y') {
+			ctl.yes = true;
+		} else if (option == 'f') {
+			ctl.force = true;
 		} else if (option == 'h') {
 			return fputs(usage_text, stdout) < 0 ? CTL_FAILED : CTL_OK;
 		} else if (option == 'V') {
@@ -246,9 +273,8 @@ int main(int argc, char **argv)
 	command = find_command(argv[optind]);
 	if (!command)
 		return usage("no such command: ", argv[optind]);
-	if (argc - optind > (command->takes_argument ? 2 : 1))
-		return usage("too many arguments for ", command->name);
-	if (argv[optind + 1] && !ctl_parse_id(argv[optind + 1], &id))
-		return usage("a domain id is a number, not ", argv[optind + 1]);
+	code = check_arguments(&ctl, command, argc - optind - 1, argv[optind + 1]);
+	if (code != CTL_OK)
+		return code;
 	return run(&ctl, socket, command, argv[optind + 1]);
 }

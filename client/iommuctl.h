@@ -6,6 +6,8 @@
  *   iommuctl-table.c  text for people: columns, sizes, names
  *   iommuctl-json.c   the same for programs; the layout is documented in iommuctl(1)
  *   iommuctl-maps.c   "maps", which may be long and is printed as it comes
+ *   iommuctl-drivers.c "bind" and "unbind"
+ *   iommuctl-host.c   what the machine uses a device for
  */
 #ifndef CLIENT_IOMMUCTL_H
 #define CLIENT_IOMMUCTL_H
@@ -26,6 +28,9 @@ enum {
 struct ctl {
 	iob_conn *conn;
 	bool json;
+	bool group; /* bind, unbind */
+	bool yes;
+	bool force;
 };
 
 /* Say on stderr what failed, from iob_error(). Returns CTL_FAILED. */
@@ -41,6 +46,21 @@ void ctl_free_pointer(void *pointer);
 bool ctl_parse_id(const char *text, uint32_t *id);
 /* All visible domains, or the one with this id. Exit code. */
 int ctl_maps(const struct ctl *ctl, const char *domain);
+
+/* ---- iommuctl-drivers.c ---- */
+
+int ctl_bind(const struct ctl *ctl, const char *device);
+int ctl_unbind(const struct ctl *ctl, const char *device);
+
+/* ---- iommuctl-host.c ---- */
+
+/* Calls tell(context, words) for each thing that would stop when the device were taken from the
+ * host: mounted file systems, swap, network interfaces with an address, the boot display. How many
+ * there were. Looks at this machine, in sysfs; says nothing about what it cannot see. */
+unsigned ctl_host_uses(const char *device, void (*tell)(void *context, const char *words),
+		       void *context);
+/* For tests: prepared trees in place of /sys and /proc; NULL: the real one. */
+void ctl_host_roots_set(const char *sys, const char *proc);
 
 /* ---- iommuctl-table.c ---- */
 
@@ -79,6 +99,8 @@ const char *ctl_backend_name(uint32_t backend);
 
 void ctl_json_devices(const struct iob_device_rec *list, size_t count);
 void ctl_json_domains(const struct iob_domain_rec *list, size_t count);
+/* What became of a group. */
+void ctl_json_drivers(const struct iob_driver_rec *list, size_t count, uint32_t moved);
 void ctl_json_status(const struct iob_status_rep *status);
 /* One mapping of a domain, without a newline. */
 void ctl_json_mapping(const struct iob_map_rec *rec);

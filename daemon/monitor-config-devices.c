@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLASS_BRIDGE 0x06u
+
 /* length hexadecimal digits at text, and what follows them is after. */
 static bool parse_hex(const char *text, size_t length, char after, uint32_t *number)
 {
@@ -109,6 +111,35 @@ int load_parse_devices(struct load *l, const struct key *k, void *field, const c
 {
 	(void)k;
 	return load_each_word(l, value, take_pattern, field);
+}
+
+/* Not by driver, which changes with what it does; not all, which the machine itself needs. */
+static int take_vfio(struct load *l, void *field, const char *word)
+{
+	struct config *c = field;
+	struct device_pattern t;
+	struct config_vfio *more;
+
+	if (!parse_pattern(word, &t) || t.kind == PATTERN_ALL || t.kind == PATTERN_DRIVER)
+		return load_refuse(l,
+				   "\"%.40s\" cannot be moved to vfio-pci: use 0000:01:00.0, "
+				   "1234:11e8 or class:0108",
+				   word);
+	if (t.kind == PATTERN_CLASS && t.class_code >> (16 - t.class_shift) == CLASS_BRIDGE)
+		return load_refuse(l, "\"%.40s\" are bridges, which are not moved", word);
+	more = reallocarray(c->vfio, c->vfio_count + 1, sizeof(*more));
+	if (!more)
+		return load_no_memory(l);
+	c->vfio = more;
+	more[c->vfio_count].pattern = t;
+	snprintf(more[c->vfio_count++].word, sizeof(more->word), "%s", word);
+	return 0;
+}
+
+int load_parse_vfio(struct load *l, const struct key *k, void *field, const char *value)
+{
+	(void)k;
+	return load_each_word(l, value, take_vfio, field);
 }
 
 static int take_access(struct load *l, void *field, const char *word)

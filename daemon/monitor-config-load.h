@@ -20,7 +20,7 @@
 #define CONFIG_MAX_FILES    256u /* in the drop-in folder */
 
 /* BROKEN: the header was wrong and has been told of; what stands below it is not looked at. */
-enum section { SECTION_NONE, SECTION_DAEMON, SECTION_ALLOW, SECTION_BROKEN };
+enum section { SECTION_NONE, SECTION_DAEMON, SECTION_ALLOW, SECTION_DRIVERS, SECTION_BROKEN };
 
 /* A wrong line does not end the run: what is wrong further down is wanted too. */
 struct load {
@@ -90,5 +90,7 @@ int load_parse_groups(struct load *l, const struct key *k, void *field, const ch
 /* monitor-config-devices.c: field is the struct config_rule */
 int load_parse_devices(struct load *l, const struct key *k, void *field, const char *value);
 int load_parse_access(struct load *l, const struct key *k, void *field, const char *value);
+/* field is the struct config */
+int load_parse_vfio(struct load *l, const struct key *k, void *field, const char *value);
 
 #endif

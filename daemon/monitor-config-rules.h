@@ -35,7 +35,14 @@ struct config_rule {
 	uint32_t access; /* IOB_ACCESS_* to all devices that a pattern matches */
 	bool domains;
 	bool inspect_all;
+	bool drivers; /* may change the drivers of all devices that a pattern matches */
 	struct quota quota;
+};
+
+/* One word behind vfio-pci of [drivers]. */
+struct config_vfio {
+	struct device_pattern pattern;
+	char word[IOB_NAME_BYTES];
 };
 
 /* What a rule gives when it names no number, and what root may use to look without any rule. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* monitor-config-sections.c - [daemon] and [allow NAME]: their headers, and the keys in them. */
+/* monitor-config-sections.c - [daemon], [drivers] and [allow NAME]: their headers, and the keys in them. */
 #define _GNU_SOURCE /* reallocarray() */
 
 #include "daemon/monitor-config-load.h"
@@ -33,6 +33,7 @@ static const struct key rule_keys[] = {
 	{ "access", load_parse_access, 0, 0, 0 },
 	{ "domains", load_parse_bool, RULE(domains), 0, 0 },
 	{ "inspect-all", load_parse_bool, RULE(inspect_all), 0, 0 },
+	{ "drivers", load_parse_bool, RULE(drivers), 0, 0 },
 	{ "max-bytes", load_parse_bytes, RULE(quota.max_bytes), 0, UINT64_C(1) << 50 },
 	{ "max-mappings", load_parse_u32, RULE(quota.max_mappings), 0, 1 << 24 },
 	{ "max-sessions", load_parse_u32, RULE(quota.max_sessions), 0, 65536 },
@@ -41,6 +42,11 @@ static const struct key rule_keys[] = {
 	{ "max-rate", load_parse_rate, RULE(quota.max_rate), 1, RATE_MAX },
 	{ "max-connects", load_parse_rate, RULE(quota.max_connects), 1, RATE_MAX },
 	{ "max-setups", load_parse_rate, RULE(quota.max_setups), 1, RATE_MAX },
+	{ NULL, NULL, 0, 0, 0 },
+};
+
+static const struct key drivers_keys[] = {
+	{ "vfio-pci", load_parse_vfio, 0, 0, 0 },
 	{ NULL, NULL, 0, 0, 0 },
 };
 
@@ -73,6 +79,8 @@ int load_setting(struct load *l, const char *name, const char *value)
 		return set_key(l, daemon_keys, l->config, name, value);
 	if (l->section == SECTION_ALLOW)
 		return set_key(l, rule_keys, current_rule(l), name, value);
+	if (l->section == SECTION_DRIVERS)
+		return set_key(l, drivers_keys, l->config, name, value);
 	return l->section == SECTION_BROKEN ? 0 : load_refuse(l, "a setting before any section");
 }
 
@@ -204,6 +212,9 @@ void load_header(struct load *l, char *text)
 		begin_rule(l, rest);
 	else if (kind && strcmp(kind, "daemon") == 0 && *rest == '\0')
 		begin_daemon(l);
+	else if (kind && strcmp(kind, "drivers") == 0 && *rest == '\0')
+		l->section = SECTION_DRIVERS; /* any number of them: they add up */
 	else
-		load_refuse(l, "unknown section \"%.40s\": use daemon or allow NAME", name);
+		load_refuse(l, "unknown section \"%.40s\": use daemon, drivers or allow NAME",
+			    name);
 }

@@ -126,6 +126,7 @@ void config_deinit(struct config *c)
 		free(c->rules[i].patterns);
 	}
 	free(c->rules);
+	free(c->vfio);
 	free(c->socket_path);
 	memset(c, 0, sizeof(*c));
 }

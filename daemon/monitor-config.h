@@ -40,6 +40,7 @@ struct quota {
 };
 
 struct config_rule;
+struct config_vfio;
 
 struct config {
 	enum config_backend backend;
@@ -52,6 +53,8 @@ struct config {
 	bool allow_test_kernel;
 	struct config_rule *rules;
 	size_t rule_count;
+	struct config_vfio *vfio; /* devices for vfio-pci, at the start */
+	size_t vfio_count;
 	unsigned file_count; /* that it was read from */
 };
 
@@ -94,6 +97,13 @@ uint32_t policy_device_access(const struct config *c, const struct peer *p,
 bool policy_may_create_domain(const struct config *c, const struct peer *p);
 /* May the peer see (never change) the domains of others? */
 bool policy_may_inspect_all(const struct config *c, const struct peer *p);
+/* May the peer move the device between the host's driver and vfio-pci? */
+bool policy_may_move(const struct config *c, const struct peer *p, const struct glue_device *d);
+/* Is the device to be on vfio-pci from the start? Never a bridge. */
+bool policy_wants_vfio(const struct config *c, const struct glue_device *d);
+/* One of the patterns for that, as it was written; NULL beyond the last. Does it match? */
+const char *policy_vfio_word(const struct config *c, size_t index);
+bool policy_vfio_matches(const struct config *c, size_t index, const struct glue_device *d);
 /* The largest of what the rules naming the peer give. */
 void policy_quota(const struct config *c, const struct peer *p, struct quota *q);
 

@@ -46,6 +46,9 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
 				 d->owner ? "another client has it open" :
 					    "it is still being taken from its last user");
+	if (d->move)
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0,
+				 "device %s: a driver in its IOMMU group is being changed", name);
 	if (s->account->devices >= s->quota.max_devices)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 				 "max-devices: uid %u has %u devices", (unsigned)s->peer.uid,

@@ -327,6 +327,9 @@ static int start(struct monitor *m, struct fault *why)
 	manager_discard_rest();
 	if (manager_watchdog_start(m->base) < 0)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
+	m->ended = !drivers_at_start(m);
+	if (m->ended)
+		return 0;
 	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, m->device_count,
 		 m->config.socket_path);
 	manager_tell("READY=1");
@@ -383,13 +386,14 @@ int main(int argc, char **argv)
 	LIST_INIT(&m.sessions);
 	LIST_INIT(&m.accounts);
 	LIST_INIT(&m.domains);
+	LIST_INIT(&m.moves);
 	RB_INIT(&m.handles);
 	RB_INIT(&m.handle_ids);
 	m.started_ms = monitor_now_ms();
 	r = start(&m, &why);
 	if (r < 0)
 		log_error("cannot start: %s", why.text);
-	else
+	else if (!m.ended)
 		event_base_dispatch(m.base);
 	finish(&m);
 	return r < 0;

@@ -5,13 +5,16 @@
  * Rules only ever add: whoever several rules name has what any of them gives. Nothing forbids, so
  * that the order of the rules does not matter and none can be undone by a later one.
  *
- * Root gets nothing special, with one exception: an administrator may always look. uid 0 is let in
- * without a rule, sees the domains of all, and has the sessions that looking takes; devices and
- * domains of its own it has only by a rule, like everybody else.
+ * Root gets nothing special, with two exceptions: an administrator may always look, and may move
+ * devices between drivers. uid 0 is let in without a rule, sees the domains of all, and has the
+ * sessions that looking takes; devices and domains of its own it has only by a rule, like everybody
+ * else.
  */
 #include "daemon/monitor-config-rules.h"
 
 #include <string.h>
+
+#define CLASS_BRIDGE 0x06u
 
 static bool has_group(const struct peer *p, gid_t gid)
 {
@@ -111,6 +114,41 @@ bool policy_may_inspect_all(const struct config *c, const struct peer *p)
 		return true;
 	for (size_t i = 0; i < c->rule_count; i++) {
 		if (c->rules[i].inspect_all && rule_names(c, &c->rules[i], p))
+			return true;
+	}
+	return false;
+}
+
+/* Root could write to sysfs itself. */
+bool policy_may_move(const struct config *c, const struct peer *p, const struct glue_device *d)
+{
+	if (p->uid == 0)
+		return true;
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const struct config_rule *r = &c->rules[i];
+
+		if (r->drivers && rule_names(c, r, p) && rule_matches_device(r, d))
+			return true;
+	}
+	return false;
+}
+
+const char *policy_vfio_word(const struct config *c, size_t index)
+{
+	return index < c->vfio_count ? c->vfio[index].word : NULL;
+}
+
+bool policy_vfio_matches(const struct config *c, size_t index, const struct glue_device *d)
+{
+	return pattern_matches(&c->vfio[index].pattern, d);
+}
+
+bool policy_wants_vfio(const struct config *c, const struct glue_device *d)
+{
+	if (d->class_code >> 16 == CLASS_BRIDGE)
+		return false;
+	for (size_t i = 0; i < c->vfio_count; i++) {
+		if (policy_vfio_matches(c, i, d))
 			return true;
 	}
 	return false;

@@ -161,6 +161,12 @@ void monitor_request(struct session *s, struct priv_message *msg, struct fd_list
 	case PRIV_CLOSED:
 		monitor_closed(s, msg);
 		break;
+	case PRIV_DRIVER_LIST:
+		monitor_driver_list(s, msg);
+		break;
+	case PRIV_DRIVER_SET:
+		monitor_driver_set(s, msg);
+		break;
 	default:
 		session_kill(s, "it asked for what does not exist");
 	}

@@ -34,6 +34,9 @@
 #define MONITOR_DOMAIN_DEVICES	64 /* devices in one domain */
 #define MONITOR_NO_SLOT		UINT32_MAX
 #define MONITOR_MESSAGES_A_TURN 16 /* taken from one session before others have their turn */
+#define MONITOR_DRIVER_SECONDS	10  /* who wants a driver changed is answered by then */
+#define MONITOR_DRIVER_MOVES	16u /* such changes under way at a time, of all users */
+#define MONITOR_USER_MOVES	4u  /* and of one */
 #define MONITOR_RELOAD_SECONDS	60 /* for looking up the names of users and groups */
 
 /* What may come at once of what is limited by the second, as so many seconds' worth of it. */
@@ -54,6 +57,7 @@ struct account {
 	uint32_t domains;
 	uint32_t devices;
 	uint32_t mappings;
+	uint32_t moves; /* changes of drivers under way */
 	uint64_t bytes;
 	struct rate connects;
 	struct rate setups;
@@ -153,7 +157,9 @@ struct device {
 	struct parked_bind parked;
 	uint32_t row;
 	bool bound_kept;
-	bool leaving; /* adopted on its way in or out of a domain */
+	bool leaving;	   /* adopted on its way in or out of a domain */
+	struct move *move; /* the driver of a device of its group is being changed */
+	char former[24];   /* the driver it had before it was moved to VFIO; "" when unknown */
 };
 
 /* A command sent to a session whose answer is awaited. */
@@ -251,6 +257,10 @@ struct monitor {
 	uint8_t *slots; /* one for each possible session: config.session_uids */
 	struct device *devices;
 	size_t device_count;
+	LIST_HEAD(, move) moves;
+	uint32_t move_count;
+	bool ended;	     /* told to, while it started */
+	size_t start_cursor; /* the next device to look at for [drivers] */
 	LIST_HEAD(, session) sessions;
 	LIST_HEAD(, account) accounts;
 	LIST_HEAD(, domain) domains;
@@ -325,6 +335,14 @@ void monitor_device_open(struct session *s, struct priv_message *msg);
 void device_release(struct monitor *m, struct device *d);
 /* Out of the domain, nothing waits any more. */
 void device_detached(struct monitor *m, struct device *d);
+
+/* ---- monitor-driver.c ---- */
+void monitor_driver_list(struct session *s, struct priv_message *msg);
+void monitor_driver_set(struct session *s, struct priv_message *msg);
+
+/* ---- monitor-driver-start.c ---- */
+/* Move what the configuration wants on vfio-pci; waits a little. False: told to end meanwhile. */
+bool drivers_at_start(struct monitor *m);
 
 /* ---- monitor-bind.c ---- */
 void monitor_bind(struct session *s, struct priv_message *msg, struct fd_list *fds);

@@ -95,6 +95,32 @@ static void ask_domain_open(struct handle *h, const struct request *q)
 	channel_ask(h, q, &msg, PRIV_DOMAIN_OPEN, NULL);
 }
 
+static void ask_driver_list(struct handle *h, const struct request *q)
+{
+	struct priv_message msg = { 0 };
+
+	operation_take(q->body, q->bytes, &msg.driver_list_req, sizeof(msg.driver_list_req), 0);
+	channel_ask(h, q, &msg, PRIV_DRIVER_LIST, NULL);
+}
+
+static void ask_driver_set(struct handle *h, const struct request *q)
+{
+	struct priv_message msg = { 0 };
+	struct iob_driver_set_req *req = &msg.driver_set_req;
+	struct fault why;
+
+	operation_take(q->body, q->bytes, req, sizeof(*req), 0);
+	if ((req->driver != IOB_DRIVER_VFIO && req->driver != IOB_DRIVER_HOST) ||
+	    (req->flags & ~IOB_DRIVER_GROUP) != 0) {
+		fault_set(&why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+			  "DRIVER_SET: driver %u, flags 0x%x are not known", req->driver,
+			  req->flags);
+		reply_fault(h, q->op, q->tag, &why);
+		return;
+	}
+	channel_ask(h, q, &msg, PRIV_DRIVER_SET, NULL);
+}
+
 void connection_request(struct handle *h, const struct request *q)
 {
 	struct priv_message msg = { 0 };
@@ -114,6 +140,12 @@ void connection_request(struct handle *h, const struct request *q)
 		break;
 	case IOB_OP_DOMAIN_OPEN:
 		ask_domain_open(h, q);
+		break;
+	case IOB_OP_DRIVER_LIST:
+		ask_driver_list(h, q);
+		break;
+	case IOB_OP_DRIVER_SET:
+		ask_driver_set(h, q);
 		break;
 	default: /* STATUS */
 		channel_ask(h, q, &msg, PRIV_STATUS, NULL);
@@ -210,6 +242,14 @@ void connection_answer(struct pending *p, struct priv_message *msg, struct fd_li
 		break;
 	case PRIV_DOMAIN_OPEN:
 		reply(p->handle, p->op, p->tag, NULL, 0, fds->fd[0]);
+		break;
+	case PRIV_DRIVER_LIST:
+		listed(p, msg->driver_list.records, sizeof(struct iob_driver_rec),
+		       msg->driver_list.count, msg->driver_list.next);
+		break;
+	case PRIV_DRIVER_SET:
+		reply(p->handle, p->op, p->tag, &msg->driver_set.data, sizeof(msg->driver_set.data),
+		      -1);
 		break;
 	default: /* STATUS */
 		reply(p->handle, p->op, p->tag, &msg->status_rep.data, sizeof(msg->status_rep.data),

@@ -29,6 +29,7 @@ struct glue_device {
 	uint32_t group;
 	uint16_t vendor;
 	uint16_t device;
+	bool on_vfio;  /* its driver is vfio-pci, or a variant of it */
 	bool usable;   /* on a VFIO driver and safe to give out */
 	char why[128]; /* when not usable: the reason in words */
 };
@@ -44,6 +45,23 @@ struct glue_options {
 	bool allow_test_kernel;	      /* iommufd: accept a kernel with CONFIG_IOMMUFD_TEST */
 	uint32_t sim_devices;	      /* sim: how many devices to make, 1 to 64 */
 	const char *sim_path;	      /* sim: the executable to start */
+};
+
+/* How far a change of a driver has come: what it waits for while it waits. */
+enum glue_driver_step {
+	GLUE_DRIVER_WAITS = 0,	  /* for its turn */
+	GLUE_DRIVER_OVERRIDE = 1, /* for the kernel's lock of the device */
+	GLUE_DRIVER_UNBIND = 2,	  /* for the old driver to let go */
+	GLUE_DRIVER_PROBE = 3,	  /* for the new driver to take it */
+};
+
+struct glue_driver_change {
+	const char *name;   /* of the device */
+	enum iob_driver to; /* IOB_DRIVER_VFIO or IOB_DRIVER_HOST */
+	const char *former; /* HOST: the driver it had before VFIO, or "" */
+	/* Called before each step. */
+	void (*at)(void *context, enum glue_driver_step step);
+	void *context;
 };
 
 struct glue_opener {
@@ -76,6 +94,15 @@ struct glue_opener {
 	/* A further descriptor of the same object, CLOEXEC, to be sent to a session: dup() where the
 	 * kernel is real. Returns the fd or -errno. */
 	int (*descriptor_dup)(int fd);
+
+	/* ---- drivers ---- */
+	/* Is there any hope of moving the device there? Never waits. */
+	int (*driver_check)(const struct glue_device *d, enum iob_driver to, struct fault *why);
+	/* Move it; called in a throwaway process, for it may wait for ever. On failure the words say
+	 * which driver the device has now. */
+	int (*driver_change)(const struct glue_driver_change *c, struct fault *why);
+	/* The descriptor that driver_change needs, or -1. Borrowed. */
+	int (*driver_fd)(void);
 
 	/* ---- taking apart; called in a throwaway process, each goes on after an error and returns
 	 * the first one ---- */

@@ -11,6 +11,10 @@
 /* Contracts of the members of struct glue_opener with these names. */
 int opener_inventory(struct glue_device **list, size_t *count, struct fault *why);
 int opener_descriptor_dup(int fd);
+/* in driver.c */
+int opener_driver_check(const struct glue_device *d, enum iob_driver to, struct fault *why);
+int opener_driver_change(const struct glue_driver_change *c, struct fault *why);
+int opener_driver_fd(void);
 
 /* Read the device afresh into *now, and refuse it when it may not be given out. A sibling on a
  * host driver is left to the kernel, which knows better which drivers do harm. */

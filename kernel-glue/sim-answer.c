@@ -61,7 +61,16 @@ static int answer_inventory(struct sim_request *r)
 	s->group = d->group;
 	s->vendor = SIM_EDU_VENDOR;
 	s->device = d->can_reset ? SIM_EDU_DEVICE_RESET : SIM_EDU_DEVICE;
+	strncpy(s->driver, sim_device_driver(d), sizeof(s->driver) - 1);
 	return 0;
+}
+
+static int answer_driver(struct sim_request *r)
+{
+	const struct sim_driver_req *q = r->body;
+	struct sim_device *d = sim_device_find(r->from->world, q->name);
+
+	return d ? sim_device_set_driver(d, q->driver) : -ENODEV;
 }
 
 static int answer_context_open(struct sim_request *r)
@@ -187,6 +196,7 @@ static const struct sim_operation operations[] = {
 	    SIZE(sim_inventory_req), 0, SIZE(sim_inventory_rep), 0, 0),
 	ROW(CONTEXT_OPEN, CONTROL, answer_context_open, 0, 0, SIZE(sim_context_rep), 0, 0),
 	ROW(BIND, CONTROL, answer_bind, SIZE(sim_bind_req), 0, 0, 1, 1),
+	ROW(DRIVER, CONTROL, answer_driver, SIZE(sim_driver_req), 0, 0, 0, 0),
 	ROW(DUP, CONTEXT | SIM_KIND_DEVICE, answer_dup, 0, 0, 0, 0, 0),
 	ROW(MAP, CONTEXT, answer_map, SIZE(sim_map_req), 0, 0, 1, 1),
 	ROW(UNMAP, CONTEXT, answer_unmap, SIZE(sim_unmap_req), 0, 0, 0, 0),

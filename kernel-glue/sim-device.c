@@ -127,10 +127,30 @@ struct sim_device *sim_device_find(struct sim_world *w, const char *name)
 	return NULL;
 }
 
+/* The host has a driver for the one that is like a card, and none for an edu, as real ones have. */
+const char *sim_device_driver(const struct sim_device *d)
+{
+	if (!d->on_host)
+		return "vfio-pci";
+	return d->can_reset ? "sim-host" : "";
+}
+
+int sim_device_set_driver(struct sim_device *d, uint32_t driver)
+{
+	if (driver != IOB_DRIVER_VFIO && driver != IOB_DRIVER_HOST)
+		return -EINVAL;
+	if (d->context)
+		return -EBUSY;
+	d->on_host = driver == IOB_DRIVER_HOST;
+	return 0;
+}
+
 int sim_device_bind(struct sim_device *d, struct sim_context *c, uint32_t *detail)
 {
 	struct sim_world *w = d->world;
 
+	if (d->on_host)
+		return -ENXIO;
 	if (d->context) {
 		*detail = SIM_DETAIL_BOUND;
 		return -EBUSY;

@@ -41,6 +41,7 @@ struct sim_device {
 	char name[IOB_NAME_BYTES];
 	uint32_t group;
 	bool can_reset;
+	bool on_host; /* taken from VFIO: cannot be bound to a context */
 	struct sim_edu edu;
 	struct sim_irq irq;
 	struct event *dma_timer;
@@ -107,6 +108,10 @@ int sim_context_revoke(struct sim_context *c);
 struct sim_device *sim_device_find(struct sim_world *w, const char *name);
 /* -EBUSY, and in *detail why: enum sim_detail. */
 int sim_device_bind(struct sim_device *d, struct sim_context *c, uint32_t *detail);
+/* Who has it: "vfio-pci", the host's driver, or "" for none. */
+const char *sim_device_driver(const struct sim_device *d);
+/* Hand it to the host, or back. -EBUSY while it is bound to a context. */
+int sim_device_set_driver(struct sim_device *d, uint32_t driver);
 /* The end of the last handle: off, reset, detached, unbound. */
 void sim_device_release(struct sim_device *d);
 /* Interrupts off, bus mastering and decoding off, reset if it can. */

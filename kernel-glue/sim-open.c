@@ -219,14 +219,18 @@ static int ask_inventory(uint32_t index, struct sim_inventory_rep *r)
 
 static void describe(struct glue_device *d, const struct sim_inventory_rep *r)
 {
-	*d = (struct glue_device){ .driver = "vfio-pci",
-				   .class_code = r->class_code,
+	*d = (struct glue_device){ .class_code = r->class_code,
 				   .group = r->group,
 				   .vendor = r->vendor,
-				   .device = r->device,
-				   .usable = true };
+				   .device = r->device };
 	memcpy(d->name, r->name, sizeof(d->name));
 	d->name[sizeof(d->name) - 1] = '\0';
+	memcpy(d->driver, r->driver, sizeof(d->driver));
+	d->driver[sizeof(d->driver) - 1] = '\0';
+	d->on_vfio = strcmp(d->driver, "vfio-pci") == 0;
+	d->usable = d->on_vfio;
+	if (!d->usable)
+		snprintf(d->why, sizeof(d->why), "is not on vfio-pci");
 }
 
 static int read_inventory(struct glue_device **list, size_t *count)
@@ -332,6 +336,35 @@ static int sim_descriptor_dup(int fd)
 	return error ? error : copy;
 }
 
+/* ---- drivers ---- */
+
+static int sim_driver_check(const struct glue_device *d, enum iob_driver to, struct fault *why)
+{
+	(void)d;
+	(void)to;
+	(void)why;
+	return 0;
+}
+
+/* Waits for users as the real one does; it runs in a throwaway process as well. */
+static int sim_driver_change(const struct glue_driver_change *c, struct fault *why)
+{
+	struct sim_driver_req q = { .driver = c->to };
+	const struct sim_call call = {
+		.fd = control_fd, .op = SIM_OP_DRIVER, .body = &q, .body_bytes = sizeof(q)
+	};
+	const struct timespec pause = { .tv_nsec = REVOKE_PAUSE_NS };
+	int error;
+
+	memcpy(q.name, c->name, strnlen(c->name, sizeof(q.name)));
+	c->at(c->context, GLUE_DRIVER_UNBIND);
+	while ((error = ask(&call)) == -EBUSY)
+		nanosleep(&pause, NULL);
+	return error ? fault_set(why, IOB_E_KERNEL, IOB_STEP_DRIVER, -error,
+				 "the simulator did not change the driver of %s", c->name) :
+		       0;
+}
+
 /* ---- taking apart ---- */
 
 static int sim_device_quiesce(const struct glue_bound *b)
@@ -382,6 +415,9 @@ const struct glue_opener glue_opener_sim = {
 	.context_open = sim_context_open,
 	.device_bind = sim_device_bind,
 	.descriptor_dup = sim_descriptor_dup,
+	.driver_check = sim_driver_check,
+	.driver_change = sim_driver_change,
+	.driver_fd = sim_open_control_fd,
 	.device_quiesce = sim_device_quiesce,
 	.device_detach = sim_device_detach,
 	.device_close = sim_device_close,

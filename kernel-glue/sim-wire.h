@@ -33,6 +33,7 @@ enum sim_op {
 	SIM_OP_CONTEXT_OPEN = 3, /* control; answer: struct sim_context_rep, 1 fd */
 	SIM_OP_BIND = 4,	 /* control; struct sim_bind_req, 1 fd: the context; answer: 1 fd */
 	SIM_OP_DUP = 5,		 /* context, device; answer: 1 fd, the same object */
+	SIM_OP_DRIVER = 6,	 /* control; struct sim_driver_req */
 	SIM_OP_MAP = 16,	 /* context; struct sim_map_req, 1 fd: the file */
 	SIM_OP_UNMAP = 17,	 /* context; struct sim_unmap_req */
 	SIM_OP_RANGES = 18,	 /* context; struct sim_token_req, struct sim_ranges_rep */
@@ -81,8 +82,16 @@ struct sim_inventory_rep {
 	uint32_t group;
 	uint16_t vendor;
 	uint16_t device;
+	char driver[24]; /* "vfio-pci", or the host's, or "" */
 };
-IOB_ASSERT_SIZE(struct sim_inventory_rep, 48);
+IOB_ASSERT_SIZE(struct sim_inventory_rep, 72);
+
+struct sim_driver_req {
+	char name[IOB_NAME_BYTES];
+	uint32_t driver; /* enum iob_driver */
+	uint32_t reserved;
+};
+IOB_ASSERT_SIZE(struct sim_driver_req, 40);
 
 struct sim_context_rep {
 	uint32_t token; /* of the address space, never 0 */

@@ -20,8 +20,8 @@
 
 #include "kernel-glue/sysfs.h"
 
-#define PATH_BYTES   512
-#define DRIVER_BYTES 64
+#define PATH_BYTES   SYSFS_PATH_BYTES
+#define DRIVER_BYTES SYSFS_DRIVER_BYTES
 #define MAX_DEVICES  65536u /* a bound on the list, far above any machine */
 
 static const char *sys_root = "/sys";
@@ -51,6 +51,19 @@ __attribute__((format(printf, 3, 4))) static int path_make(char path[PATH_BYTES]
 	return m < 0 || m >= PATH_BYTES - n ? -ENAMETOOLONG : 0;
 }
 
+int sysfs_bus_path(char path[PATH_BYTES], const char *format, ...)
+{
+	char rest[PATH_BYTES];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(rest, sizeof(rest), format, ap);
+	va_end(ap);
+	return n < 0 || n >= PATH_BYTES ? -ENAMETOOLONG :
+					  path_make(path, sys_root, "bus/pci/%s", rest);
+}
+
 /* Whole or not at all: a name that was cut is another name. */
 static int name_copy(char *to, size_t bytes, const char *from)
 {
@@ -62,8 +75,7 @@ static int name_copy(char *to, size_t bytes, const char *from)
 	return 0;
 }
 
-/* The first line of a file, without its end. */
-static int line_read(const char *path, char *text, size_t bytes)
+int sysfs_line_read(const char *path, char *text, size_t bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	ssize_t n;
@@ -86,7 +98,7 @@ static int line_read(const char *path, char *text, size_t bytes)
 static int number_read(const char *path, unsigned long max, unsigned long *value)
 {
 	char text[32], *end;
-	int rc = line_read(path, text, sizeof(text));
+	int rc = sysfs_line_read(path, text, sizeof(text));
 
 	if (rc)
 		return rc;
@@ -141,7 +153,7 @@ static bool hex_run(const char **p, size_t min, size_t max)
 }
 
 /* "0000:00:03.0"; the domain has more digits behind some host bridges ("10000:e1:00.0"). */
-static bool name_is_bdf(const char *name)
+bool sysfs_name_is_bdf(const char *name)
 {
 	const char *p = name;
 
@@ -220,7 +232,7 @@ static bool group_is_noiommu(uint32_t group)
 	char path[PATH_BYTES], name[64];
 
 	return !path_make(path, sys_root, "kernel/iommu_groups/%u/name", group) &&
-	       !line_read(path, name, sizeof(name)) && !strcmp(name, "vfio-noiommu");
+	       !sysfs_line_read(path, name, sizeof(name)) && !strcmp(name, "vfio-noiommu");
 }
 
 static bool sibling_holds(uint32_t group, const char *name, struct sysfs_sibling *s)
@@ -322,14 +334,16 @@ static void node_read(const char *device_path, struct glue_device *d)
 		d->node[0] = '\0';
 }
 
-static unsigned long virtual_functions(const char *device_path)
+/*
+ * Not by reading sriov_numvfs: that waits for the lock of the device (sriov_numvfs_show(),
+ * drivers/pci/iov.c), which an unbind holds for as long as the driver's users like.
+ */
+static bool has_virtual_functions(const char *device_path)
 {
 	char path[PATH_BYTES];
-	unsigned long count;
+	struct stat st;
 
-	if (path_make(path, device_path, "sriov_numvfs") || number_read(path, ULONG_MAX, &count))
-		return 0;
-	return count;
+	return !path_make(path, device_path, "virtfn0") && !lstat(path, &st);
 }
 
 /* A cdev called noiommu-vfioN, or a group that vfio made up. */
@@ -356,7 +370,7 @@ static enum sysfs_obstacle obstacle_find(const char *device_path, const char *dr
 		return SYSFS_NO_DRIVER;
 	if (!driver_is_vfio(device_path, driver))
 		return SYSFS_HOST_DRIVER;
-	if (virtual_functions(device_path))
+	if (has_virtual_functions(device_path))
 		return SYSFS_HAS_VFS;
 	if (sysfs_group_blame(d->group, d->name, blame) == 1)
 		return SYSFS_SIBLING;
@@ -395,6 +409,24 @@ static void obstacle_words(struct glue_device *d, enum sysfs_obstacle obstacle,
 	}
 }
 
+bool sysfs_driver_read(const char *name, char driver[DRIVER_BYTES])
+{
+	char path[PATH_BYTES];
+
+	driver[0] = '\0';
+	if (sysfs_bus_path(path, "devices/%s", name))
+		return false;
+	driver_read(path, driver);
+	return driver[0] && driver_is_vfio(path, driver);
+}
+
+bool sysfs_has_virtual_functions(const char *name)
+{
+	char path[PATH_BYTES];
+
+	return !sysfs_bus_path(path, "devices/%s", name) && has_virtual_functions(path);
+}
+
 int sysfs_pci_read(const char *name, struct glue_device *d, enum sysfs_obstacle *obstacle)
 {
 	char path[PATH_BYTES], driver[DRIVER_BYTES];
@@ -402,7 +434,7 @@ int sysfs_pci_read(const char *name, struct glue_device *d, enum sysfs_obstacle 
 
 	memset(d, 0, sizeof(*d));
 	memset(&blame, 0, sizeof(blame));
-	if (!name_is_bdf(name))
+	if (!sysfs_name_is_bdf(name))
 		return -EINVAL;
 	name_copy(d->name, sizeof(d->name), name);
 	if (path_make(path, sys_root, "bus/pci/devices/%s", name))
@@ -411,6 +443,7 @@ int sysfs_pci_read(const char *name, struct glue_device *d, enum sysfs_obstacle 
 		return -ENODEV;
 	driver_read(path, driver);
 	snprintf(d->driver, sizeof(d->driver), "%.*s", (int)sizeof(d->driver) - 1, driver);
+	d->on_vfio = driver[0] && driver_is_vfio(path, driver);
 	node_read(path, d);
 	*obstacle = obstacle_find(path, driver, d, &blame);
 	obstacle_words(d, *obstacle, &blame);
@@ -504,7 +537,7 @@ static int device_number(const char *device_path, const char *cdev, dev_t *numbe
 	int rc = path_make(path, device_path, "vfio-dev/%s/dev", cdev);
 
 	if (!rc)
-		rc = line_read(path, text, sizeof(text));
+		rc = sysfs_line_read(path, text, sizeof(text));
 	if (rc)
 		return rc;
 	major_number = strtoul(text, &end, 10);
@@ -528,7 +561,7 @@ int sysfs_cdev_open(const char *name)
 	dev_t number;
 	int fd;
 
-	if (!name_is_bdf(name))
+	if (!sysfs_name_is_bdf(name))
 		return -EINVAL;
 	if (path_make(path, sys_root, "bus/pci/devices/%s", name))
 		return -ENAMETOOLONG;
@@ -581,7 +614,7 @@ const char *sysfs_unsafe_interrupts(void)
 		rc = path_make(path, sys_root, "module/%s/parameters/allow_unsafe_interrupts",
 			       modules[i]);
 		if (!rc)
-			rc = line_read(path, text, sizeof(text));
+			rc = sysfs_line_read(path, text, sizeof(text));
 		/* absent: the module is not there, so it cannot allow anything */
 		if (rc != -ENOENT && (rc || strcmp(text, "N")))
 			return modules[i];

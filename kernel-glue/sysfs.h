@@ -14,6 +14,19 @@
  * pointers. */
 void sysfs_roots_set(const char *sys, const char *dev, const char *proc);
 
+#define SYSFS_PATH_BYTES   512
+#define SYSFS_DRIVER_BYTES 64
+
+/* A path below bus/pci/ of sysfs. 0 or -ENAMETOOLONG. */
+int sysfs_bus_path(char path[SYSFS_PATH_BYTES], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+bool sysfs_name_is_bdf(const char *name);
+/* The first line of a file, without its end. 0 or -errno. */
+int sysfs_line_read(const char *path, char *text, size_t bytes);
+/* The driver that a PCI device has now: its name, "" for none. Is it a VFIO driver? */
+bool sysfs_driver_read(const char *name, char driver[SYSFS_DRIVER_BYTES]);
+bool sysfs_has_virtual_functions(const char *name);
+
 /* What keeps a device from being given out. */
 enum sysfs_obstacle {
 	SYSFS_USABLE = 0,

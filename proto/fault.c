@@ -76,6 +76,7 @@ static const char *const steps[] = {
 	[IOB_STEP_SESSION] = "session",
 	[IOB_STEP_CONNECT] = "connect",
 	[IOB_STEP_TRANSPORT] = "transport",
+	[IOB_STEP_DRIVER] = "driver",
 };
 
 int fault_set(struct fault *f, enum iob_code code, enum iob_step step, int sys_errno,

@@ -25,6 +25,10 @@ static const struct operation operations[] = {
 	{ IOB_OP_DOMAIN_OPEN, IOB_KIND_CONNECTION, 0, 0, false, BODY(iob_domain_open_req), 0,
 	  "DOMAIN_OPEN", RESERVED(iob_domain_open_req) },
 	{ IOB_OP_STATUS, IOB_KIND_CONNECTION, 0, 0, false, 0, 0, "STATUS", 0 },
+	{ IOB_OP_DRIVER_LIST, IOB_KIND_CONNECTION, 0, 0, false, BODY(iob_driver_list_req), 0,
+	  "DRIVER_LIST", RESERVED(iob_driver_list_req) },
+	{ IOB_OP_DRIVER_SET, IOB_KIND_CONNECTION, 0, 0, false, BODY(iob_driver_set_req), 0,
+	  "DRIVER_SET", 0 },
 
 	{ IOB_OP_DOMAIN_INFO, IOB_KIND_DOMAIN, 0, 0, false, 0, 0, "DOMAIN_INFO", 0 },
 	{ IOB_OP_MEMORY_ADD, IOB_KIND_DOMAIN, 1, 1, false, BODY(iob_memory_add_req), IOB_RIGHT_MAP,

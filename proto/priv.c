@@ -27,6 +27,10 @@ static const struct priv_rule rules[] = {
 	{ PRIV_BIND, false, READY, 1, 0, SIZE(priv_id), SIZE(priv_done), "BIND" },
 	{ PRIV_UNBIND, false, READY, 0, 0, SIZE(priv_id), SIZE(priv_done), "UNBIND" },
 	{ PRIV_CLOSED, false, READY, 0, 0, SIZE(priv_id), 0, "CLOSED" },
+	{ PRIV_DRIVER_LIST, false, READY, 0, 0, SIZE(iob_driver_list_req), SIZE(priv_driver_list),
+	  "DRIVER_LIST" },
+	{ PRIV_DRIVER_SET, false, READY, 0, 0, SIZE(iob_driver_set_req), SIZE(priv_driver_set),
+	  "DRIVER_SET" },
 
 	{ PRIV_INIT, true, READY, 1, 0, SIZE(priv_init), 0, "INIT" },
 	{ PRIV_ATTACH, true, READY, 1, 0, SIZE(priv_attach), SIZE(priv_answer), "ATTACH" },

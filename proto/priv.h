@@ -37,6 +37,8 @@ enum priv_op {
 	PRIV_BIND = 9, /* carries the other handle, as the client passed it */
 	PRIV_UNBIND = 10,
 	PRIV_CLOSED = 11, /* one way: the last copy of a handle is gone */
+	PRIV_DRIVER_LIST = 16,
+	PRIV_DRIVER_SET = 17,
 	/* monitor to session */
 	PRIV_INIT = 32,	  /* one way: carries the client's connection */
 	PRIV_ATTACH = 33, /* carries a device bound to the domain's context, to be attached */
@@ -151,6 +153,18 @@ struct priv_granted { /* fds: session's end, client's end */
 	uint32_t reserved;
 };
 
+struct priv_driver_list {
+	struct priv_status status;
+	uint32_t count;
+	uint32_t next;
+	struct iob_driver_rec records[IOB_MAX_DEVICE_LIST];
+};
+
+struct priv_driver_set {
+	struct priv_status status;
+	struct iob_driver_set_rep data;
+};
+
 struct priv_init {	     /* fd: the client's connection */
 	uint32_t session_id; /* for logs */
 	uint32_t kept;	     /* 1: the end of the channel means that the service was stopped */
@@ -219,7 +233,8 @@ struct priv_answer { /* ATTACH, ONLINE, DETACH, LOST */
 
 #define PRIV_MAX_BODY sizeof(struct priv_resumed)
 _Static_assert(sizeof(struct priv_device_list) <= PRIV_MAX_BODY &&
-		       sizeof(struct priv_domain_list) <= PRIV_MAX_BODY,
+		       sizeof(struct priv_domain_list) <= PRIV_MAX_BODY &&
+		       sizeof(struct priv_driver_list) <= PRIV_MAX_BODY,
 	       "the longest of all");
 #define PRIV_MAX_FDS 1u /* with a request of a session */
 
@@ -239,6 +254,10 @@ struct priv_message {
 		struct priv_status_rep status_rep;
 		struct priv_grant grant;
 		struct priv_granted granted;
+		struct iob_driver_list_req driver_list_req;
+		struct priv_driver_list driver_list;
+		struct iob_driver_set_req driver_set_req;
+		struct priv_driver_set driver_set;
 		struct priv_init init;
 		struct priv_limits limits;
 		struct priv_attach attach;

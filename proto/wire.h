@@ -61,6 +61,8 @@ enum iob_op {
 	IOB_OP_DOMAIN_LIST = 0x0005,
 	IOB_OP_DOMAIN_OPEN = 0x0006, /* reply carries 1 fd: a grant with IOB_RIGHT_INSPECT only */
 	IOB_OP_STATUS = 0x0007,
+	IOB_OP_DRIVER_LIST = 0x0010,
+	IOB_OP_DRIVER_SET = 0x0011,
 	/* on a domain handle */
 	IOB_OP_DOMAIN_INFO = 0x0101,
 	IOB_OP_MEMORY_ADD = 0x0102, /* request carries 1 fd: the memory */
@@ -157,6 +159,7 @@ enum iob_step {
 	IOB_STEP_SESSION = 20,	  /* talking to the session that holds the object */
 	IOB_STEP_CONNECT = 21,	  /* library: connecting */
 	IOB_STEP_TRANSPORT = 22,  /* library: sending or receiving */
+	IOB_STEP_DRIVER = 23,	  /* changing the driver of a device */
 };
 
 /* Body of every reply whose code is not IOB_OK. text_bytes of UTF-8 text follow, no terminator. */
@@ -290,6 +293,50 @@ struct iob_status_rep {
 	char version[IOB_NAME_BYTES];
 };
 IOB_ASSERT_SIZE(struct iob_status_rep, 64);
+
+/* Whose a device is. */
+enum iob_driver {
+	IOB_DRIVER_VFIO = 1, /* vfio-pci: clients can open it */
+	IOB_DRIVER_HOST = 2, /* the driver that the host has for it, or none */
+};
+
+struct iob_driver_list_req {
+	char name[IOB_NAME_BYTES]; /* the IOMMU group of this device */
+	uint32_t cursor;	   /* 0 first, then next of the reply */
+	uint32_t reserved;
+};
+IOB_ASSERT_SIZE(struct iob_driver_list_req, 40);
+
+#define IOB_DRIVER_ON_VFIO (1u << 0) /* its driver is vfio-pci, or a variant of it */
+#define IOB_DRIVER_STAYS   (1u << 1) /* a bridge: never moved */
+#define IOB_DRIVER_YOURS   (1u << 2) /* the asker may move it */
+#define IOB_DRIVER_MOVING  (1u << 3) /* a move that has not ended concerns it */
+
+/* DRIVER_LIST: struct iob_list_rep, then these */
+struct iob_driver_rec {
+	struct iob_device_rec device;
+	char former[24]; /* the driver it had before the broker moved it, or "" */
+	uint32_t flags;	 /* IOB_DRIVER_* */
+	uint32_t reserved;
+	uint64_t stamp; /* of the group and the drivers in it: the same in every record; not 0 */
+};
+IOB_ASSERT_SIZE(struct iob_driver_rec, 120);
+
+#define IOB_DRIVER_GROUP (1u << 0) /* all devices of the group but the bridges */
+
+struct iob_driver_set_req {
+	char name[IOB_NAME_BYTES];
+	uint32_t driver; /* enum iob_driver */
+	uint32_t flags;	 /* IOB_DRIVER_GROUP */
+	uint64_t stamp;	 /* as DRIVER_LIST gave it: the group is still what was shown */
+};
+IOB_ASSERT_SIZE(struct iob_driver_set_req, 48);
+
+struct iob_driver_set_rep {
+	uint32_t moved; /* devices; 0: all were there already */
+	uint32_t reserved;
+};
+IOB_ASSERT_SIZE(struct iob_driver_set_rep, 8);
 
 /* ---- domain ---- */
 #define IOB_RIGHT_MAP	  (1u << 0) /* MEMORY_ADD, MEMORY_DROP, MAP */

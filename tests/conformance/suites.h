@@ -24,5 +24,6 @@ Suite *direct_suite(void);
 Suite *races_suite(void);
 Suite *death_suite(void);
 Suite *monitor_suite(void);
+Suite *drivers_suite(void);
 
 #endif

@@ -238,6 +238,8 @@ const struct raw_operation raw_operations[] = {
 	{ IOB_OP_DOMAIN_LIST, CONN, sizeof(struct iob_list_req), 0, false },
 	{ IOB_OP_DOMAIN_OPEN, CONN, sizeof(struct iob_domain_open_req), 0, false },
 	{ IOB_OP_STATUS, CONN, 0, 0, false },
+	{ IOB_OP_DRIVER_LIST, CONN, sizeof(struct iob_driver_list_req), 0, false },
+	{ IOB_OP_DRIVER_SET, CONN, sizeof(struct iob_driver_set_req), 0, false },
 	{ IOB_OP_DOMAIN_INFO, DOMAIN, 0, 0, false },
 	{ IOB_OP_MEMORY_ADD, DOMAIN, sizeof(struct iob_memory_add_req), 1, false },
 	{ IOB_OP_MEMORY_DROP, DOMAIN, sizeof(struct iob_memory_drop_req), 0, false },

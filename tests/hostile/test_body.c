@@ -123,6 +123,8 @@ static void reserved(void)
 		  offsetof(struct iob_domain_create_req, flags) },
 		{ IOB_OP_DEVICE_OPEN, IOB_KIND_CONNECTION, sizeof(struct iob_device_open_req),
 		  offsetof(struct iob_device_open_req, flags) },
+		{ IOB_OP_DRIVER_LIST, IOB_KIND_CONNECTION, sizeof(struct iob_driver_list_req),
+		  offsetof(struct iob_driver_list_req, reserved) },
 		{ IOB_OP_MEMORY_DROP, IOB_KIND_DOMAIN, sizeof(struct iob_memory_drop_req),
 		  offsetof(struct iob_memory_drop_req, reserved) },
 		{ IOB_OP_MAP_LIST, IOB_KIND_DOMAIN, sizeof(struct iob_map_list_req),

@@ -336,6 +336,89 @@ START_TEST(handle_of_a_finished_domain)
 }
 END_TEST
 
+/* ---- drivers ---- */
+
+static uint32_t ask_driver(int conn, const char *name, uint32_t driver, uint32_t flags,
+			   uint64_t stamp)
+{
+	struct iob_driver_set_req q = { .driver = driver, .flags = flags, .stamp = stamp };
+
+	memcpy(q.name, name, strnlen(name, sizeof(q.name)));
+	return raw_ask(conn, IOB_OP_DRIVER_SET, &q, sizeof(q));
+}
+
+static struct iob_driver_rec ask_group(int conn, const char *name)
+{
+	struct iob_driver_list_req q = { 0 };
+	struct iob_driver_rec rec;
+
+	strcpy(q.name, name);
+	raw_ok(raw_ask(conn, IOB_OP_DRIVER_LIST, &q, sizeof(q)));
+	memcpy(&rec, raw.body + sizeof(struct iob_list_rep), sizeof(rec));
+	return rec;
+}
+
+/* She may open every device, and move none: not hers, not bob's, by no number. */
+static void alice_moves_devices(void)
+{
+	static const char long_name[] = "0000:00:03.0/../../../../etc/sha";
+	static const char *const names[] = { "",
+					     ".",
+					     "..",
+					     "0000:00:03.0/driver",
+					     "*",
+					     "vfio0",
+					     "\n",
+					     "0000:00:03.0\n",
+					     "../../../etc/passwd" };
+	struct iob_driver_list_req list = { 0 };
+	struct iob_driver_rec rec;
+	int conn;
+
+	raw_open_all();
+	conn = raw_handles.conn;
+	rec = ask_group(conn, device_name(EDU_2));
+	ck_assert_uint_eq(rec.flags & IOB_DRIVER_YOURS, 0);
+	for (uint32_t to = 1; to <= 2; to++) {
+		for (uint32_t flags = 0; flags <= 1; flags++) {
+			raw_refused(ask_driver(conn, rec.device.name, to, flags, rec.stamp),
+				    IOB_E_DENIED);
+			raw_refused(ask_driver(conn, rec.device.name, to, flags, 0), IOB_E_DENIED);
+			raw_refused(ask_driver(conn, device_name(EDU_1), to, flags, rec.stamp),
+				    IOB_E_DENIED);
+		}
+		raw_refused(ask_driver(conn, long_name, to, 0, rec.stamp), IOB_E_NO_DEVICE);
+		for (size_t i = 0; i < COUNT(names); i++)
+			raw_refused(ask_driver(conn, names[i], to, 0, rec.stamp), IOB_E_NO_DEVICE);
+	}
+	for (uint32_t bit = 1; bit < 32; bit++) {
+		raw_refused(ask_driver(conn, rec.device.name, 1, 1u << bit, rec.stamp),
+			    IOB_E_UNSUPPORTED);
+		raw_refused(ask_driver(conn, rec.device.name, 3u << bit, 0, rec.stamp),
+			    IOB_E_UNSUPPORTED);
+	}
+	raw_refused(ask_driver(conn, rec.device.name, 0, 0, rec.stamp), IOB_E_UNSUPPORTED);
+	memcpy(list.name, long_name, sizeof(list.name));
+	raw_refused(raw_ask(conn, IOB_OP_DRIVER_LIST, &list, sizeof(list)), IOB_E_NO_DEVICE);
+	for (uint32_t shift = 1; shift < 32; shift++) {
+		struct iob_list_rep rep;
+
+		memset(&list, 0, sizeof(list));
+		strcpy(list.name, rec.device.name);
+		list.cursor = UINT32_MAX >> (31 - shift);
+		raw_ok(raw_ask(conn, IOB_OP_DRIVER_LIST, &list, sizeof(list)));
+		memcpy(&rep, raw.body, sizeof(rep));
+		ck_assert(rep.count == 0 && rep.next == 0);
+	}
+	ck_assert_uint_eq(ask_group(conn, device_name(EDU_2)).stamp, rec.stamp);
+}
+
+START_TEST(drivers_are_not_for_everybody)
+{
+	attack(alice_moves_devices);
+}
+END_TEST
+
 Suite *others_suite(void)
 {
 	Suite *s = suite_create("others");
@@ -351,6 +434,7 @@ Suite *others_suite(void)
 	tcase_add_test(tc, half_closed_handles);
 	tcase_add_test(tc, handle_in_its_own_queue);
 	tcase_add_test(tc, handle_of_a_finished_domain);
+	tcase_add_test(tc, drivers_are_not_for_everybody);
 	case_shared_end(tc);
 	return s;
 }

@@ -217,6 +217,33 @@ START_TEST(rule_with_everything)
 }
 END_TEST
 
+START_TEST(drivers_add_up)
+{
+	const struct glue_device nvme = { .name = "0000:01:00.0", .class_code = 0x010802 };
+	const struct glue_device card = { .name = "0000:02:00.0", .class_code = 0x020000 };
+	const struct glue_device edu = { .name = "0000:03:00.0",
+					 .vendor = 0x1234,
+					 .device = 0x11e8 };
+	const struct glue_device bridge = { .name = "0000:04:00.0", .class_code = 0x060400 };
+	struct config c;
+
+	load("[drivers]\nvfio-pci = 0000:02:00.0 0000:04:00.0\n"
+	     "[allow x]\nuser = root\ndrivers = yes\n"
+	     "[drivers]\nvfio-pci = 1234:11e8 class:0108\n",
+	     &c);
+	ck_assert_uint_eq(c.vfio_count, 4);
+	ck_assert(c.rules[0].drivers);
+	ck_assert(policy_wants_vfio(&c, &nvme) && policy_wants_vfio(&c, &card));
+	ck_assert(policy_wants_vfio(&c, &edu) && !policy_wants_vfio(&c, &bridge));
+	ck_assert_str_eq(policy_vfio_word(&c, 3), "class:0108");
+	ck_assert_ptr_null(policy_vfio_word(&c, 4));
+	config_deinit(&c);
+	load("[allow x]\nuser = root\ndevice = *\n", &c);
+	ck_assert(!c.rules[0].drivers && !policy_wants_vfio(&c, &nvme));
+	config_deinit(&c);
+}
+END_TEST
+
 START_TEST(access_replaces_the_default)
 {
 	struct config c;
@@ -260,6 +287,17 @@ static const struct {
 	{ "[daemon x]\n", 1, "unknown section" },
 	{ "[Daemon]\n", 1, "unknown section" },
 	{ "[allowance]\n", 1, "unknown section" },
+	{ "[drivers x]\n", 1, "unknown section" },
+	{ "[drivers]\ndevice = 1234:11e8\n", 2, "unknown key" },
+	{ "[drivers]\nvfio-pci = *\n", 2, "\"*\" cannot be moved" },
+	{ "[drivers]\nvfio-pci = 1234:11e8 driver:nvme\n", 2, "\"driver:nvme\" cannot" },
+	{ "[drivers]\nvfio-pci = class:06\n", 2, "bridges" },
+	{ "[drivers]\nvfio-pci = class:0604\n", 2, "bridges" },
+	{ "[drivers]\nvfio-pci = class:060400\n", 2, "bridges" },
+	{ "[drivers]\nvfio-pci = yes\n", 2, "\"yes\" cannot be moved" },
+	{ "[drivers]\nvfio-pci =\n", 2, "no value" },
+	{ "[drivers]\nvfio-pci = 1:0\n", 2, "cannot be moved" },
+	{ "[allow x]\nuser = root\ndrivers = maybe\n", 3, "drivers must be yes or no" },
 	{ "[allow]\n", 1, "needs a name" },
 	{ "[allow  ]\n", 1, "needs a name" },
 	{ "[allow aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n", 1, "needs a name" },
@@ -589,6 +627,7 @@ Suite *test_config_suite(void)
 	tcase_add_test(right, defaults);
 	tcase_add_test(right, daemon_section);
 	tcase_add_test(right, rule_with_everything);
+	tcase_add_test(right, drivers_add_up);
 	tcase_add_test(right, access_replaces_the_default);
 	tcase_add_test(right, byte_suffixes);
 	tcase_add_test(right, example_gives_nothing);

@@ -191,6 +191,25 @@ START_TEST(root_may_look_but_not_touch)
 }
 END_TEST
 
+START_TEST(moving_is_for_those_named)
+{
+	struct peer p = make_peer(1000, 1000);
+
+	rules[0].drivers = true;
+	ck_assert(policy_may_move(&three_rules, &p, &nvme_device));
+	ck_assert(!policy_may_move(&no_rules, &p, &nvme_device));
+	p = make_peer(1001, 1001); /* may open it */
+	ck_assert(policy_device_access(&three_rules, &p, &nvme_device) != 0);
+	ck_assert(!policy_may_move(&three_rules, &p, &nvme_device));
+	p = make_peer(5005, 500); /* a session */
+	rules[1].drivers = true;
+	ck_assert(!policy_may_move(&three_rules, &p, &nvme_device));
+	p = make_peer(0, 0);
+	ck_assert(policy_may_move(&no_rules, &p, &nvme_device));
+	rules[0].drivers = rules[1].drivers = false;
+}
+END_TEST
+
 START_TEST(session_is_no_client)
 {
 	struct peer p = make_peer(5000, 500);
@@ -216,6 +235,7 @@ Suite *test_policy_suite(void)
 	tcase_add_test(tests, rules_add_up);
 	tcase_add_test(tests, device_patterns);
 	tcase_add_test(tests, root_may_look_but_not_touch);
+	tcase_add_test(tests, moving_is_for_those_named);
 	tcase_add_test(tests, session_is_no_client);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -24,6 +24,14 @@ static void path_of(char path[256], const char *name)
 	ck_assert_int_lt(snprintf(path, 256, "%s/%s", root, name), 256);
 }
 
+static const char *in_root(const char *name)
+{
+	static char path[256];
+
+	path_of(path, name);
+	return path;
+}
+
 static void make_dirs(const char *name)
 {
 	char path[256];
@@ -180,7 +188,10 @@ START_TEST(obstacles_are_named)
 	put_device("0000:00:02.0", "0x020000\n", NULL, 2);
 	put_device("0000:00:03.0", "0x020000\n", "e1000e", 3);
 	put_device("0000:00:04.0", "0x020000\n", "vfio-pci", 4);
-	put("sys/devices/pci0000:00/0000:00:04.0/sriov_numvfs", "2\n");
+	/* reading this one may block */
+	link_to("sys/devices/pci0000:00/0000:00:04.0/virtfn0", "../0000:00:04.1");
+	ck_assert_int_eq(mkfifo(in_root("sys/devices/pci0000:00/0000:00:04.0/sriov_numvfs"), 0644),
+			 0);
 	put_device("0000:00:05.0", "0x020000\n", "vfio-pci", 5);
 	put("sys/kernel/iommu_groups/5/name", "vfio-noiommu\n");
 	put_device("0000:00:06.0", "0x020000\n", "vfio-pci", 6);
@@ -195,7 +206,7 @@ START_TEST(obstacles_are_named)
 	expect("0000:00:05.0", SYSFS_NOIOMMU, "noiommu");
 	expect("0000:00:06.0", SYSFS_NOIOMMU, "noiommu");
 	expect("0000:00:07.0", SYSFS_USABLE, "");
-	put("sys/devices/pci0000:00/0000:00:04.0/sriov_numvfs", "0\n");
+	ck_assert_int_eq(unlink(in_root("sys/devices/pci0000:00/0000:00:04.0/virtfn0")), 0);
 	expect("0000:00:04.0", SYSFS_USABLE, "");
 }
 END_TEST

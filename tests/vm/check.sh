@@ -4,14 +4,14 @@
 #
 # usage: check.sh [--suites "NAME.."] [KIND]...                      (default kinds: type1 iommufd)
 #
-# A NAME is that of a program in tests/, or PROGRAM:SUITE for one of its suites. IOB_BUILD says where
-# the programs are (default: build). A suite that ends without a summary, or executes nothing, and a
+# A NAME is that of a program in tests/, or PROGRAM:SUITE for one of its suites, or drivers for
+# guest-drivers.sh. IOB_BUILD says where the programs are (default: build). A suite that ends without a summary, or executes nothing, and a
 # guest that does not end, are failures.
 set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-suites='unit:sandbox unit:privileges unit:peer conformance hostile' kinds=()
+suites='unit:sandbox unit:privileges unit:peer conformance hostile drivers' kinds=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--suites) suites=$2; shift 2 ;;
@@ -35,10 +35,11 @@ trap 'exit 130' INT TERM HUP
 
 stage=$work/stage
 mkdir -p "$stage/build/bin" "$stage/build/libexec" "$stage/build/tests"
-cp "$build/bin/iommu-brokerd" "$stage/build/bin/"
+cp "$build/bin/iommu-brokerd" "$build/bin/iommuctl" "$stage/build/bin/"
 cp "$build"/libexec/* "$stage/build/libexec/"
 for suite in $suites; do
 	program=$build/tests/${suite%%:*}
+	[ "$suite" != drivers ] || program=$vm_dir/guest-drivers.sh
 	[ -x "$program" ] || die "$program is not there; run make tests"
 	cp "$program" "$stage/build/tests/"
 done
@@ -60,9 +61,13 @@ check_log() {
 
 # At the same time, for most of it is waiting for a device. Not in a pipe: what has to be killed when
 # this ends is run.sh, which then takes QEMU along.
+# One that the host has a driver for: each kernel has another one built in.
+declare -A host_device=([type1]=pci-serial,chardev=none,addr=0a.0
+	[iommufd]=virtio-rng-pci,iommu_platform=on,disable-legacy=on,addr=0a.0)
 for kind in "${kinds[@]}"; do
 	say "$kind: booting"
-	"$vm_dir/run.sh" "$kind" --timeout 900 --out "$work/$kind.log" "$stage" \
+	"$vm_dir/run.sh" "$kind" --timeout 900 --qemu-arg -chardev --qemu-arg null,id=none \
+		--qemu-arg -device --qemu-arg "${host_device[$kind]}" --out "$work/$kind.log" "$stage" \
 		> >(sed -u "s/^/$kind: /") 2>&1 &
 	pids+=($!)
 done
