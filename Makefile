@@ -47,7 +47,11 @@ sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c c
 	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)
 library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c error.c events.c \
 	list.c mapping.c passing.c region.c transport.c)
-ctl     := $(addprefix client/iommuctl,.c -json.c -maps.c -table.c)
+ctl     := $(addprefix client/iommuctl,.c -devices.c -doctor.c -domains.c -error.c -json.c \
+	-json-write.c -local.c -maps.c -status.c -table.c) \
+	$(addprefix client/doctor,.c -config.c -daemon.c -devices.c -groups.c -inventory.c -iommu.c \
+	-json.c -kernel.c -modules.c -nodes.c -policy.c -print.c -probe.c -safety.c -service.c \
+	-systemd.c -view.c)
 
 # libbsd is also where every program has its lists and trees from: headers only.
 monitor_libs := libevent_core libcap libbsd libsystemd inih
