@@ -184,7 +184,7 @@ $(demos): $(BUILD)/demo/%: $(BUILD)/obj/tests/demo/%.o \
 # The runner learns its suites from the names of the files: test_NAME.c has test_NAME_suite().
 $(BUILD)/obj/tests/unit/main.o: all_cppflags += -I$(BUILD)/obj/tests/unit
 $(BUILD)/obj/tests/unit/main.o: $(BUILD)/obj/tests/unit/suites.inc
-unit_suites := $(subst -,_,$(patsubst tests/unit/test_%.c,SUITE(%),$(filter-out %/main.c,$(unit_sources))))
+unit_suites := $(subst -,_,$(patsubst tests/unit/test_%.c,SUITE(%),$(filter tests/unit/test_%,$(unit_sources))))
 $(BUILD)/obj/tests/unit/suites.inc: FORCE
 	@mkdir -p $(@D); echo '$(unit_suites)' | cmp -s - $@ || echo '$(unit_suites)' >$@
 

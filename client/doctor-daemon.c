@@ -225,7 +225,7 @@ void doctor_check_daemon(struct doctor *d)
 		silent(d, path);
 	else if (d->answer.code == IOB_OK)
 		serves(d, path);
-	else if (d->answer.code == IOB_E_CONNECT)
+	else if (d->answer.code == IOB_E_CONNECT || d->answer.code == IOB_E_ARGUMENT)
 		unreachable(d, path);
 	else if (d->answer.code == IOB_E_DENIED)
 		refused(d);

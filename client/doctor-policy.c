@@ -48,6 +48,14 @@ static void wrong(struct doctor *d, char *output)
 	doctor_mend(d, "correct it, see iommu-broker.conf(5); then: %s", mend);
 }
 
+static void unchecked(struct doctor *d, const char *reason)
+{
+	doctor_add(d, DOCTOR_NOTE, DOCTOR_IS_CONFIG_UNCHECKED, d->config, "%s", reason);
+	doctor_why(d,
+		   "a mistake in the configuration keeps the daemon from starting, and would not "
+		   "be seen here");
+}
+
 static void ask_brokerd(struct doctor *d)
 {
 	char output[4096], option[DOCTOR_PATH + 32], path[DOCTOR_PATH];
@@ -65,9 +73,8 @@ static void ask_brokerd(struct doctor *d)
 	else if (status == 1)
 		wrong(d, output);
 	else
-		doctor_add(d, DOCTOR_NOTE, DOCTOR_IS_CONFIG_UNCHECKED, d->config,
-			   "%s --check-config could not be asked whether %s is right", d->brokerd,
-			   d->config);
+		unchecked(d, "iommu-brokerd --check-config could not be asked whether the "
+			     "configuration is right");
 }
 
 void doctor_check_config(struct doctor *d)
@@ -77,8 +84,7 @@ void doctor_check_config(struct doctor *d)
 	else if (d->brokerd)
 		ask_brokerd(d);
 	else
-		doctor_add(d, DOCTOR_NOTE, DOCTOR_IS_CONFIG_UNCHECKED, d->config,
-			   "there is no iommu-brokerd to ask whether %s is right", d->config);
+		unchecked(d, "there is no iommu-brokerd to ask whether the configuration is right");
 }
 
 /* ---- does it give anything ---- */

@@ -110,7 +110,7 @@ static void ask_in_child(const char *path, int out)
 
 void doctor_probe(struct doctor *d, const char *socket_path)
 {
-	struct doctor_answer a = { .code = IOB_E_SYSTEM }, heard;
+	struct doctor_answer a = { .code = IOB_E_SYSTEM, .text = "it could not be asked" }, heard;
 	int ends[2];
 	pid_t pid;
 
