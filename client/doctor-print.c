@@ -4,9 +4,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WIDTH  96u
 #define INDENT 9u
+
+/* Into a file or a pipe lines go whole: other programs look for words in them. */
+static bool wraps;
 
 /* Words of a text in lines of WIDTH; column says where the first one begins. */
 static void print_wrapped(const char *text, size_t column, size_t indent)
@@ -16,7 +20,7 @@ static void print_wrapped(const char *text, size_t column, size_t indent)
 	while (*text) {
 		size_t length = strcspn(text, " ");
 
-		if (*between && column + 1 + length > WIDTH) {
+		if (wraps && *between && column + 1 + length > WIDTH) {
 			printf("\n%*s", (int)indent, "");
 			column = indent;
 			between = "";
@@ -65,6 +69,7 @@ static void print_summary(const struct doctor *d)
 
 void doctor_print(const struct doctor *d)
 {
+	wraps = isatty(STDOUT_FILENO);
 	for (int severity = DOCTOR_ERROR; severity >= DOCTOR_OK; severity--) {
 		for (size_t i = 0; i < d->finding_count; i++) {
 			if ((int)d->findings[i].severity == severity)

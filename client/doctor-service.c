@@ -15,7 +15,7 @@
 #define CAP_SYS_RESOURCE_BIT  24u
 #define ENOUGH_BYTES	      (UINT64_C(1) << 30)
 #define PROCESSES_A_SESSION   2u
-#define DESCRIPTORS_A_SESSION 8u
+#define DESCRIPTORS_A_SESSION 4u
 
 /* The rest of the line that begins with this word. */
 static bool value_of(const char *text, const char *word, char *value, size_t bytes)

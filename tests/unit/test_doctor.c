@@ -677,7 +677,7 @@ static const struct {
 	  "TasksMax=2112" },
 	{ DOCTOR_IS_SERVICE_MEMORY, DOCTOR_NOTE, bounded_memory, "memory.max", "1024 MiB", NULL },
 	{ DOCTOR_IS_SERVICE_DESCRIPTORS, DOCTOR_WARNING, few_descriptors, "iommu-brokerd", "1024",
-	  "LimitNOFILE=8192" },
+	  "LimitNOFILE=4096" },
 };
 
 #define CASES (int)(sizeof(cases) / sizeof(cases[0]))

@@ -4,14 +4,14 @@
 #
 # usage: check.sh [--suites "NAME.."] [KIND]...                      (default kinds: type1 iommufd)
 #
-# A NAME is that of a program in tests/, or PROGRAM:SUITE for one of its suites. IOB_BUILD says where
-# the programs are (default: build). A suite that ends without a summary, or executes nothing, and a
-# guest that does not end, are failures.
+# A NAME is that of a program in tests/, or PROGRAM:SUITE for one of its suites, or that of a script
+# guest-NAME.sh beside this one. IOB_BUILD says where the programs are (default: build). A suite that
+# ends without a summary, or executes nothing, and a guest that does not end, are failures.
 set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
-suites='unit:sandbox unit:privileges unit:peer conformance hostile' kinds=()
+suites='unit:sandbox unit:privileges unit:peer conformance hostile doctor' kinds=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--suites) suites=$2; shift 2 ;;
@@ -35,10 +35,14 @@ trap 'exit 130' INT TERM HUP
 
 stage=$work/stage
 mkdir -p "$stage/build/bin" "$stage/build/libexec" "$stage/build/tests"
-cp "$build/bin/iommu-brokerd" "$stage/build/bin/"
+cp "$build/bin/iommu-brokerd" "$build/bin/iommuctl" "$stage/build/bin/"
 cp "$build"/libexec/* "$stage/build/libexec/"
 for suite in $suites; do
 	program=$build/tests/${suite%%:*}
+	if [ -x "$vm_dir/guest-$suite.sh" ]; then
+		cp "$vm_dir/guest-$suite.sh" "$stage/build/tests/$suite"
+		continue
+	fi
 	[ -x "$program" ] || die "$program is not there; run make tests"
 	cp "$program" "$stage/build/tests/"
 done
@@ -58,11 +62,16 @@ check_log() {
 	return 1
 }
 
+# For the doctor: a group of which the host drives one function. Unbound, 09.0 is in nobody's way.
+mixed_group=(--qemu-arg -device --qemu-arg edu,addr=09.0,multifunction=on
+	--qemu-arg -device --qemu-arg virtio-rng-pci,addr=09.1,disable-legacy=on)
+
 # At the same time, for most of it is waiting for a device. Not in a pipe: what has to be killed when
 # this ends is run.sh, which then takes QEMU along.
 for kind in "${kinds[@]}"; do
 	say "$kind: booting"
-	"$vm_dir/run.sh" "$kind" --timeout 900 --out "$work/$kind.log" "$stage" \
+	"$vm_dir/run.sh" "$kind" --timeout 900 --out "$work/$kind.log" \
+		"${mixed_group[@]}" "$stage" \
 		> >(sed -u "s/^/$kind: /") 2>&1 &
 	pids+=($!)
 done
