@@ -64,7 +64,8 @@ check_log() {
 
 # For the doctor: a group of which the host drives one function. Unbound, 09.0 is in nobody's way.
 mixed_group=(--qemu-arg -device --qemu-arg edu,addr=09.0,multifunction=on
-	--qemu-arg -device --qemu-arg virtio-rng-pci,addr=09.1,disable-legacy=on)
+	--qemu-arg -chardev --qemu-arg null,id=nowhere
+	--qemu-arg -device --qemu-arg pci-serial,addr=09.1,chardev=nowhere)
 
 # At the same time, for most of it is waiting for a device. Not in a pipe: what has to be killed when
 # this ends is run.sh, which then takes QEMU along.
