@@ -67,7 +67,7 @@ _iommuctl() {
 		case $command in
 		maps) options+=' --domain' ;;
 		doctor) options+=' --root --brokerd' ;;
-		bind | unbind) options+=' --yes' ;;
+		bind | unbind) options+=' --group --yes --force' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return
