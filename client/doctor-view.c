@@ -16,8 +16,8 @@
 #define FILE_BYTES (4u << 20)
 #define MAX_NAMES  100000u
 
-static bool path_make(const struct doctor *d, char path[DOCTOR_PATH], const char *format,
-		      va_list args)
+__attribute__((format(printf, 3, 0))) static bool
+path_make(const struct doctor *d, char path[DOCTOR_PATH], const char *format, va_list args)
 {
 	int n = snprintf(path, DOCTOR_PATH, "%s", d->root);
 	int m = n < 0 || n >= (int)DOCTOR_PATH ?

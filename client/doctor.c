@@ -131,7 +131,7 @@ static void make_printable(char *text)
 	}
 }
 
-static char *printable(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static char *printable(const char *format, va_list args)
 {
 	char *text = NULL;
 
