@@ -48,7 +48,11 @@ sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c c
 	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)
 library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c driver.c error.c \
 	events.c list.c mapping.c passing.c region.c transport.c)
-ctl     := $(addprefix client/iommuctl,.c -drivers.c -host.c -json.c -maps.c -table.c)
+ctl     := $(addprefix client/iommuctl,.c -devices.c -doctor.c -domains.c -drivers.c -error.c -host.c \
+	-json.c -json-write.c -local.c -maps.c -status.c -table.c) \
+	$(addprefix client/doctor,.c -config.c -daemon.c -devices.c -groups.c -inventory.c -iommu.c \
+	-json.c -kernel.c -modules.c -nodes.c -policy.c -print.c -probe.c -safety.c -service.c \
+	-systemd.c -view.c)
 
 # libbsd is also where every program has its lists and trees from: headers only.
 monitor_libs := libevent_core libcap libbsd libsystemd inih
@@ -186,7 +190,7 @@ $(BUILD)/tests/steady: $(call objects,tests/restart/steady.c tests/demo/edu.c) \
 # The runner learns its suites from the names of the files: test_NAME.c has test_NAME_suite().
 $(BUILD)/obj/tests/unit/main.o: all_cppflags += -I$(BUILD)/obj/tests/unit
 $(BUILD)/obj/tests/unit/main.o: $(BUILD)/obj/tests/unit/suites.inc
-unit_suites := $(subst -,_,$(patsubst tests/unit/test_%.c,SUITE(%),$(filter-out %/main.c,$(unit_sources))))
+unit_suites := $(subst -,_,$(patsubst tests/unit/test_%.c,SUITE(%),$(filter tests/unit/test_%,$(unit_sources))))
 $(BUILD)/obj/tests/unit/suites.inc: FORCE
 	@mkdir -p $(@D); echo '$(unit_suites)' | cmp -s - $@ || echo '$(unit_suites)' >$@
 

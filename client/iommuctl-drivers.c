@@ -191,7 +191,8 @@ static int report(const struct plan *p, uint32_t moved)
 	if (iob_driver_list(p->ctl->conn, p->name, &now, &count) != IOB_OK)
 		return ctl_failed(p->name);
 	if (p->ctl->json)
-		ctl_json_drivers(now, count, moved);
+		ctl_json_drivers(now, count, moved,
+				 iob_conn_hello(p->ctl->conn)->backend != IOB_BACKEND_SIM);
 	for (size_t i = 0; i < p->count && !p->ctl->json; i++)
 		print_change(&p->list[i], record_of(now, count, p->list[i].device.name));
 	return CTL_OK;
@@ -229,12 +230,12 @@ static int move(const struct ctl *ctl, const char *name, uint32_t to)
 	return code == CTL_OK ? carry_out(&p) : code;
 }
 
-int ctl_bind(const struct ctl *ctl, const char *device)
+int ctl_bind(const struct ctl *ctl)
 {
-	return move(ctl, device, IOB_DRIVER_VFIO);
+	return move(ctl, ctl->argument, IOB_DRIVER_VFIO);
 }
 
-int ctl_unbind(const struct ctl *ctl, const char *device)
+int ctl_unbind(const struct ctl *ctl)
 {
-	return move(ctl, device, IOB_DRIVER_HOST);
+	return move(ctl, ctl->argument, IOB_DRIVER_HOST);
 }

@@ -112,20 +112,20 @@ bool ctl_parse_id(const char *text, uint32_t *id)
 	return true;
 }
 
-int ctl_maps(const struct ctl *ctl, const char *domain)
+int ctl_maps(const struct ctl *ctl)
 {
 	uint32_t id = 0;
 	bool first = true;
 	int result;
 
-	if (domain && !ctl_parse_id(domain, &id))
+	if (ctl->argument && !ctl_parse_id(ctl->argument, &id))
 		return CTL_USAGE;
 	if (ctl->json)
 		printf("{\"domains\":[");
 	else
 		printf("%6s  %-37s  %10s  %6s  %-18s  %s\n", "DOMAIN", "IOVA", "SIZE", "MEMORY",
 		       "OFFSET", "DEVICE-MAY");
-	result = domain ? domain_maps(ctl, id, true, &first) : all_maps(ctl, &first);
+	result = ctl->argument ? domain_maps(ctl, id, true, &first) : all_maps(ctl, &first);
 	if (ctl->json)
 		printf("]}\n");
 	return result;

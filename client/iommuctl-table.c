@@ -83,13 +83,18 @@ void ctl_cell(char cell[CTL_CELL], const char *format, ...)
 	va_end(args);
 }
 
-void ctl_cell_text(char cell[CTL_CELL], const char *text)
+void ctl_make_printable(char *text)
 {
-	ctl_cell(cell, "%s", text);
-	for (char *p = cell; *p; p++) {
+	for (char *p = text; *p; p++) {
 		if (*p < 0x20 || *p > 0x7e)
 			*p = '?';
 	}
+}
+
+void ctl_cell_text(char cell[CTL_CELL], const char *text)
+{
+	ctl_cell(cell, "%s", text);
+	ctl_make_printable(cell);
 }
 
 void ctl_cell_size(char cell[CTL_CELL], uint64_t bytes)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* iommuctl.c - look at a running broker: devices, domains, mappings, state; move devices. */
+/* iommuctl.c - options and commands. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +14,14 @@
 static const char usage_text[] =
 	"usage: iommuctl [--socket PATH] [--json] COMMAND\n"
 	"\n"
-	"  devices            devices you may see\n"
+	"  devices [BDF]      devices you may see, or one of them\n"
 	"  domains            domains you may see\n"
 	"  maps [DOMAIN-ID]   what is mapped in them, or in one\n"
 	"  status             the broker itself\n"
 	"  bind DEVICE        move a device from the host's driver to vfio-pci\n"
 	"  unbind DEVICE      and back\n"
+	"  doctor             what keeps this machine from working, and how to mend it;\n"
+	"                     needs no broker\n"
 	"\n"
 	"  -g, --group        bind, unbind: all devices of the IOMMU group\n"
 	"  -y, --yes          bind, unbind: do not ask\n"
@@ -27,164 +29,27 @@ static const char usage_text[] =
 	"  -s, --socket PATH  where the broker listens (default: $IOMMU_BROKER_SOCKET,\n"
 	"                     else " IOB_DEFAULT_SOCKET ")\n"
 	"  -j, --json         for programs\n"
+	"  -d, --domain ID    maps: of this domain only\n"
+	"      --root DIR     doctor: look at the machine below this directory\n"
+	"      --brokerd PATH doctor: the iommu-brokerd that checks the configuration\n"
 	"  -h, --help\n"
 	"  -V, --version\n";
 
-int ctl_failed(const char *what)
-{
-	const struct iob_error *error = iob_error();
+enum argument { NO_ARGUMENT, DOMAIN_ID, DEVICE_NAME };
 
-	fprintf(stderr, "iommuctl: %s: %s (%s, step %s)\n", what, error->text,
-		iob_code_name(error->code), iob_strstep(error->step));
-	return CTL_FAILED;
-}
-
-void *ctl_need(void *memory)
-{
-	if (memory)
-		return memory;
-	fprintf(stderr, "iommuctl: out of memory\n");
-	exit(CTL_FAILED);
-}
-
-void ctl_free_pointer(void *pointer)
-{
-	free(*(void **)pointer);
-}
-
-static const char *device_state(const struct iob_device_rec *rec)
-{
-	if (rec->flags & IOB_DEVICE_BOUND)
-		return "bound";
-	if (rec->flags & IOB_DEVICE_OPENED)
-		return "open";
-	return rec->flags & IOB_DEVICE_UNUSABLE ? "unusable" : "free";
-}
-
-static const char *device_access(const struct iob_device_rec *rec)
-{
-	if (rec->access & IOB_ACCESS_FD)
-		return rec->access & IOB_ACCESS_MEDIATED ? "mediated,fd" : "fd";
-	return rec->access & IOB_ACCESS_MEDIATED ? "mediated" : "-";
-}
-
-static void print_devices(const struct iob_device_rec *list, size_t count)
-{
-	static const char *const heading[] = { "NAME",	"ID",	  "CLASS", "GROUP", "DRIVER",
-					       "STATE", "ACCESS", "OWNER", NULL };
-	struct ctl_table table = { .right = 1u << 3 };
-
-	ctl_table_heading(&table, heading);
-	for (size_t i = 0; i < count; i++) {
-		struct ctl_row *row = ctl_table_row(&table);
-
-		ctl_cell_text(row->cells[0], list[i].name);
-		ctl_cell(row->cells[1], "%04x:%04x", list[i].vendor, list[i].device);
-		ctl_cell(row->cells[2], "%06x", list[i].class_code);
-		ctl_cell(row->cells[3], "%u", list[i].group);
-		ctl_cell_text(row->cells[4], list[i].driver[0] ? list[i].driver : "-");
-		ctl_cell(row->cells[5], "%s", device_state(&list[i]));
-		ctl_cell(row->cells[6], "%s", device_access(&list[i]));
-		ctl_cell_user(row->cells[7], list[i].owner_uid);
-	}
-	ctl_table_print(&table);
-	ctl_table_free(&table);
-}
-
-static int devices(const struct ctl *ctl, const char *argument)
-{
-	ctl_cleanup_free struct iob_device_rec *list = NULL;
-	size_t count = 0;
-
-	(void)argument;
-	if (iob_device_list(ctl->conn, &list, &count) != IOB_OK)
-		return ctl_failed("devices");
-	if (ctl->json)
-		ctl_json_devices(list, count);
-	else
-		print_devices(list, count);
-	return CTL_OK;
-}
-
-static void print_domains(const struct iob_domain_rec *list, size_t count)
-{
-	static const char *const heading[] = { "ID",	"OWNER",     "PID",	     "DEVICES",
-					       "FIRST", "MAX-BYTES", "MAX-MAPPINGS", NULL };
-	struct ctl_table table = { .right = 1u << 0 | 1u << 2 | 1u << 3 | 1u << 5 | 1u << 6 };
-
-	ctl_table_heading(&table, heading);
-	for (size_t i = 0; i < count; i++) {
-		struct ctl_row *row = ctl_table_row(&table);
-
-		ctl_cell(row->cells[0], "%u", list[i].domain_id);
-		ctl_cell_user(row->cells[1], list[i].uid);
-		ctl_cell(row->cells[2], "%u", list[i].pid);
-		ctl_cell(row->cells[3], "%u", list[i].devices);
-		ctl_cell_text(row->cells[4], list[i].first_device[0] ? list[i].first_device : "-");
-		ctl_cell_size(row->cells[5], list[i].max_bytes);
-		ctl_cell(row->cells[6], "%u", list[i].max_mappings);
-	}
-	ctl_table_print(&table);
-	ctl_table_free(&table);
-}
-
-static int domains(const struct ctl *ctl, const char *argument)
-{
-	ctl_cleanup_free struct iob_domain_rec *list = NULL;
-	size_t count = 0;
-
-	(void)argument;
-	if (iob_domain_list(ctl->conn, &list, &count) != IOB_OK)
-		return ctl_failed("domains");
-	if (ctl->json)
-		ctl_json_domains(list, count);
-	else
-		print_domains(list, count);
-	return CTL_OK;
-}
-
-static void print_status(const struct iob_status_rep *status)
-{
-	char version[CTL_CELL];
-	char uptime[CTL_CELL];
-
-	ctl_cell_text(version, status->version);
-	ctl_cell_duration(uptime, status->uptime_ms);
-	printf("version   %s\n", version);
-	printf("backend   %s\n", ctl_backend_name(status->backend));
-	printf("uptime    %s\n", uptime);
-	printf("monitor   process %u\n", status->monitor_pid);
-	printf("sessions  %u\n", status->sessions);
-	printf("domains   %u\n", status->domains);
-	printf("devices   %u, %u open\n", status->devices, status->devices_open);
-}
-
-static int status(const struct ctl *ctl, const char *argument)
-{
-	struct iob_status_rep rep;
-
-	(void)argument;
-	if (iob_status(ctl->conn, &rep) != IOB_OK)
-		return ctl_failed("status");
-	if (ctl->json)
-		ctl_json_status(&rep);
-	else
-		print_status(&rep);
-	return CTL_OK;
-}
-
-enum argument { NO_ARGUMENT, A_DOMAIN, A_DEVICE };
-
-struct command {
+static const struct command {
 	const char *name;
-	int (*run)(const struct ctl *ctl, const char *argument);
-	enum argument argument; /* A_DOMAIN: may be left out */
-};
-
-static const struct command commands[] = {
-	{ "bind", ctl_bind, A_DEVICE },	     { "devices", devices, NO_ARGUMENT },
-	{ "domains", domains, NO_ARGUMENT }, { "maps", ctl_maps, A_DOMAIN },
-	{ "status", status, NO_ARGUMENT },   { "unbind", ctl_unbind, A_DEVICE },
+	int (*run)(const struct ctl *ctl);
+	enum argument argument; /* which may be left out */
+	bool without_broker;
+} commands[] = {
+	{ "bind", ctl_bind, DEVICE_NAME, false },
+	{ "unbind", ctl_unbind, DEVICE_NAME, false },
+	{ "devices", ctl_devices, DEVICE_NAME, false },
+	{ "doctor", ctl_doctor, NO_ARGUMENT, true },
+	{ "domains", ctl_domains, NO_ARGUMENT, false },
+	{ "maps", ctl_maps, DOMAIN_ID, false },
+	{ "status", ctl_status, NO_ARGUMENT, false },
 };
 
 static const struct command *find_command(const char *name)
@@ -202,79 +67,115 @@ static int usage(const char *problem, const char *what)
 	return CTL_USAGE;
 }
 
-static int run(struct ctl *ctl, const char *socket, const struct command *command,
-	       const char *argument)
+static int run(struct ctl *ctl, const struct command *command)
 {
 	int result;
 
-	if (iob_connect(socket, &ctl->conn) != IOB_OK)
+	if (!command->without_broker && iob_connect(ctl->socket, &ctl->conn) != IOB_OK)
 		return ctl_failed("connect");
-	result = command->run(ctl, argument);
+	result = command->run(ctl);
 	iob_conn_close(ctl->conn);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("iommuctl: standard output");
-		return CTL_FAILED;
+		return command->without_broker ? CTL_USAGE : CTL_FAILED;
 	}
 	return result;
 }
 
-/* CTL_OK, or the exit code. */
-static int check_arguments(const struct ctl *ctl, const struct command *command, int count,
-			   const char *argument)
+enum { OPTION_ROOT = 256, OPTION_BROKERD };
+
+/* -1 to go on, else the exit code. */
+static int take_option(struct ctl *ctl, int option)
 {
+	switch (option) {
+	case 's':
+		ctl->socket = optarg;
+		return -1;
+	case 'j':
+		ctl->json = true;
+		return -1;
+	case 'd':
+		ctl->domain = optarg;
+		return -1;
+	case 'g':
+		ctl->group = true;
+		return -1;
+	case 'y':
+		ctl->yes = true;
+		return -1;
+	case 'f':
+		ctl->force = true;
+		return -1;
+	case OPTION_ROOT:
+		ctl->root = optarg;
+		return -1;
+	case OPTION_BROKERD:
+		ctl->brokerd = optarg;
+		return -1;
+	case 'h':
+		return fputs(usage_text, stdout) < 0 ? CTL_FAILED : CTL_OK;
+	case 'V':
+		return puts("iommuctl " IOB_VERSION) < 0 ? CTL_FAILED : CTL_OK;
+	default:
+		fputs(usage_text, stderr);
+		return CTL_USAGE;
+	}
+}
+
+/* Options that make no sense with the command are refused, and so is a second domain. */
+static int check(struct ctl *ctl, const struct command *command, int arguments)
+{
+	bool moves = command->run == ctl_bind || command->run == ctl_unbind;
 	uint32_t id;
 
-	if (count > (command->argument == NO_ARGUMENT ? 0 : 1))
-		return usage("too many arguments for ", command->name);
-	if (command->argument == A_DEVICE && !argument)
+	if (moves && !ctl->argument)
 		return usage("no device named for ", command->name);
-	if (command->argument == A_DOMAIN && argument && !ctl_parse_id(argument, &id))
-		return usage("a domain id is a number, not ", argument);
-	if (command->argument != A_DEVICE && (ctl->group || ctl->yes || ctl->force))
+	if (!moves && (ctl->group || ctl->yes || ctl->force))
 		return usage("--group, --yes and --force are not for ", command->name);
+	if ((ctl->root || ctl->brokerd) && command->run != ctl_doctor)
+		return usage("--root and --brokerd are not for ", command->name);
+	if (ctl->domain && (command->argument != DOMAIN_ID || ctl->argument))
+		return usage(ctl->argument ? "two domains for " : "--domain is not for ",
+			     command->name);
+	if (arguments > (command->argument == NO_ARGUMENT ? 0 : 1))
+		return usage("too many arguments for ", command->name);
+	if (ctl->domain)
+		ctl->argument = ctl->domain;
+	if (command->argument == DOMAIN_ID && ctl->argument && !ctl_parse_id(ctl->argument, &id))
+		return usage("a domain id is a number, not ", ctl->argument);
 	return CTL_OK;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "group", no_argument, NULL, 'g' },   { "yes", no_argument, NULL, 'y' },
-		{ "force", no_argument, NULL, 'f' },   { "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' },    { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
+		{ "socket", required_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "domain", required_argument, NULL, 'd' },
+		{ "group", no_argument, NULL, 'g' },
+		{ "yes", no_argument, NULL, 'y' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "root", required_argument, NULL, OPTION_ROOT },
+		{ "brokerd", required_argument, NULL, OPTION_BROKERD },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct ctl ctl = { .json = false };
 	const struct command *command;
-	const char *socket = NULL;
-	int option, code;
+	int option, status;
 
-	while ((option = getopt_long(argc, argv, "s:jgyfhV", options, NULL)) != -1) {
-		if (option == 's') {
-			socket = optarg;
-		} else if (option == 'j') {
-			ctl.json = true;
-		} else if (option == 'g') {
-			ctl.group = true;
-		} else if (option == 'y') {
-			ctl.yes = true;
-		} else if (option == 'f') {
-			ctl.force = true;
-		} else if (option == 'h') {
-			return fputs(usage_text, stdout) < 0 ? CTL_FAILED : CTL_OK;
-		} else if (option == 'V') {
-			return puts("iommuctl " IOB_VERSION) < 0 ? CTL_FAILED : CTL_OK;
-		} else {
-			fputs(usage_text, stderr);
-			return CTL_USAGE;
-		}
+	while ((option = getopt_long(argc, argv, "s:jd:gyfhV", options, NULL)) != -1) {
+		status = take_option(&ctl, option);
+		if (status >= 0)
+			return status;
 	}
 	if (optind == argc)
 		return usage("no command", "");
 	command = find_command(argv[optind]);
 	if (!command)
 		return usage("no such command: ", argv[optind]);
-	code = check_arguments(&ctl, command, argc - optind - 1, argv[optind + 1]);
-	if (code != CTL_OK)
-		return code;
-	return run(&ctl, socket, command, argv[optind + 1]);
+	ctl.argument = argv[optind + 1];
+	status = check(&ctl, command, argc - optind - 1);
+	return status == CTL_OK ? run(&ctl, command) : status;
 }

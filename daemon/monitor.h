@@ -33,11 +33,11 @@
 #define MONITOR_BIND_PAUSE_US	20000
 #define MONITOR_DOMAIN_DEVICES	64 /* devices in one domain */
 #define MONITOR_NO_SLOT		UINT32_MAX
-#define MONITOR_MESSAGES_A_TURN 16 /* taken from one session before others have their turn */
+#define MONITOR_MESSAGES_A_TURN 16  /* taken from one session before others have their turn */
 #define MONITOR_DRIVER_SECONDS	10  /* who wants a driver changed is answered by then */
 #define MONITOR_DRIVER_MOVES	16u /* such changes under way at a time, of all users */
 #define MONITOR_USER_MOVES	4u  /* and of one */
-#define MONITOR_RELOAD_SECONDS	60 /* for looking up the names of users and groups */
+#define MONITOR_RELOAD_SECONDS	60  /* for looking up the names of users and groups */
 
 /* What may come at once of what is limited by the second, as so many seconds' worth of it. */
 #define MONITOR_RATE_WINDOW_NS UINT64_C(4000000000)

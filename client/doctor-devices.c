@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* doctor-devices.c - devices on VFIO, and those that the policy names. */
+#include "doctor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BRIDGE_CLASS 0x06u
+
+static bool is_bridge(const struct doctor_device *device)
+{
+	return device->class_code >> 16 == BRIDGE_CLASS;
+}
+
+/* ---- on VFIO ---- */
+
+/* A device that somebody could have meant. */
+static const struct doctor_device *example_of(const struct doctor *d)
+{
+	const struct doctor_device *any = NULL;
+
+	for (size_t i = 0; i < d->device_count; i++) {
+		const struct doctor_device *device = &d->devices[i];
+
+		if (device->in_policy)
+			return device;
+		if (!any && !is_bridge(device) && device->group >= 0)
+			any = device;
+	}
+	return any;
+}
+
+static void none_on_vfio(struct doctor *d)
+{
+	const struct doctor_device *example = example_of(d);
+
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_NO_DEVICE_ON_VFIO, "/sys/bus/pci/drivers/vfio-pci",
+		   "none of the %zu PCI devices is on vfio-pci", d->device_count);
+	doctor_why(d, "the broker gives out devices that are on a VFIO driver, and no others");
+	if (!example) {
+		doctor_mend(d, "first see to it that an IOMMU is at work");
+		return;
+	}
+	if (!example->in_policy)
+		doctor_mend(d, "choose a device that the host can do without (lspci -k); for %s:",
+			    example->name);
+	doctor_mend_bind(d, example->name);
+}
+
+static void check_virtual_functions(struct doctor *d, const struct doctor_device *device)
+{
+	if (!device->sriov)
+		return;
+	doctor_add(d, device->in_policy ? DOCTOR_ERROR : DOCTOR_WARNING, DOCTOR_IS_DEVICE_HAS_VFS,
+		   device->name, "device %s has virtual functions enabled", device->name);
+	doctor_why(d,
+		   "who drives it would control the virtual functions of others; the broker does "
+		   "not give it out");
+	doctor_mend(d, "echo 0 > /sys/bus/pci/devices/%s/sriov_numvfs", device->name);
+}
+
+void doctor_check_devices(struct doctor *d)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < d->device_count; i++) {
+		if (!d->devices[i].vfio)
+			continue;
+		count++;
+		check_virtual_functions(d, &d->devices[i]);
+	}
+	if (count == 0)
+		none_on_vfio(d);
+	else
+		doctor_add(d, DOCTOR_OK, DOCTOR_IS_DEVICES, "", "%zu of %zu PCI devices on VFIO",
+			   count, d->device_count);
+}
+
+/* ---- named in the policy ---- */
+
+static void where(struct doctor *d, const struct doctor_pattern *p)
+{
+	doctor_why(d, "the rule at %s:%u gives it to somebody", p->file, p->line);
+}
+
+static void check_named(struct doctor *d, const struct doctor_pattern *p)
+{
+	const struct doctor_device *device = doctor_device_by_name(d, p->text);
+
+	if (!device) {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_ABSENT, p->text,
+			   "device %s, which the policy names, is not there", p->text);
+		where(d, p);
+		doctor_mend(d, "lspci -D (its address may have changed); then correct %s line %u",
+			    p->file, p->line);
+	} else if (!device->vfio && is_bridge(device)) {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_BRIDGE, p->text,
+			   "device %s, which the policy names, is a bridge", p->text);
+		where(d, p);
+		doctor_mend(d, "name the device behind it in %s line %u", p->file, p->line);
+	} else if (!device->vfio) {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_DRIVER, p->text,
+			   "device %s, which the policy names, %s%s", p->text,
+			   device->driver[0] ? "is used by the host's driver " : "has no driver",
+			   device->driver);
+		where(d, p);
+		doctor_mend_bind(d, device->name);
+	}
+	if (device && device->group < 0) {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_WITHOUT_IOMMU, p->text,
+			   "device %s, which the policy names, is in no IOMMU group", p->text);
+		doctor_why(d,
+			   "no IOMMU serves it, so nothing would contain its DMA; the rule is at "
+			   "%s:%u",
+			   p->file, p->line);
+		doctor_mend(d, "turn the IOMMU on, or move the card to a slot that one serves");
+	}
+}
+
+static void check_kind(struct doctor *d, const struct doctor_pattern *p)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < d->device_count; i++) {
+		found |= doctor_pattern_fits(p, &d->devices[i]) && d->devices[i].vfio;
+	}
+	if (found)
+		return;
+	doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_POLICY_PATTERN_UNMATCHED, p->text,
+		   "no device on VFIO is a \"%s\", which the policy names", p->text);
+	doctor_why(d, "the rule at %s:%u gives nothing by it at present", p->file, p->line);
+	doctor_mend(d,
+		    "lspci -Dnnk (what there is, and on which driver); bind one to vfio-pci, or "
+		    "correct %s line %u",
+		    p->file, p->line);
+}
+
+void doctor_check_policy_devices(struct doctor *d)
+{
+	for (size_t i = 0; i < d->policy.pattern_count; i++) {
+		const struct doctor_pattern *p = &d->policy.patterns[i];
+
+		if (doctor_pattern_is_name(p))
+			check_named(d, p);
+		else
+			check_kind(d, p);
+	}
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor-modules.c - the parts of the kernel that the broker needs: loaded, to be loaded, or not
+ * there; and the device nodes they make.
+ */
+#include "doctor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum state { LOADED, BUILT_IN, AVAILABLE, ABSENT, UNKNOWN };
+
+/* One that is built in shows only through what it makes. */
+static const struct module {
+	const char *name;
+	const char *evidence; /* there as soon as the module works */
+	const char *option;
+} modules[] = {
+	{ "vfio", "/sys/class/vfio", "CONFIG_VFIO" },
+	{ "vfio_pci", "/sys/bus/pci/drivers/vfio-pci", "CONFIG_VFIO_PCI" },
+	{ "vfio_iommu_type1", "/sys/module/vfio_iommu_type1", "CONFIG_VFIO_IOMMU_TYPE1" },
+	{ "iommufd", "/sys/class/misc/iommu", "CONFIG_IOMMUFD" },
+};
+
+enum { VFIO, VFIO_PCI, TYPE1, IOMMUFD, MODULES };
+
+/* "kernel/drivers/vfio/pci/vfio-pci.ko.xz: ..." names vfio_pci. - and _ are the same. */
+static bool line_names(const char *line, const char *module)
+{
+	size_t path = strcspn(line, ":"), i = path;
+	const char *name;
+
+	while (i > 0 && line[i - 1] != '/')
+		i--;
+	name = line + i;
+	for (i = 0; module[i]; i++) {
+		char c = name[i] == '-' ? '_' : name[i];
+
+		if (c != module[i])
+			return false;
+	}
+	return !strncmp(name + i, ".ko", 3);
+}
+
+static bool list_names(const struct doctor *d, const char *release, const char *list,
+		       const char *module)
+{
+	doctor_cleanup_free char *text = doctor_file(d, "/lib/modules/%s/%s", release, list);
+	char *rest = text, *line;
+
+	while ((line = doctor_next_line(&rest))) {
+		if (line_names(line, module))
+			return true;
+	}
+	return false;
+}
+
+static bool is_loaded(const struct doctor *d, const struct module *m)
+{
+	doctor_cleanup_free char *text = NULL;
+	size_t length = strlen(m->name);
+	char *rest, *line;
+
+	if (doctor_exists(d, "/sys/module/%s", m->name) || doctor_exists(d, "%s", m->evidence))
+		return true;
+	text = doctor_file(d, "/proc/modules");
+	rest = text;
+	while ((line = doctor_next_line(&rest))) {
+		if (!strncmp(line, m->name, length) && line[length] == ' ')
+			return true;
+	}
+	return false;
+}
+
+static enum state state_of(const struct doctor *d, const char *release, const struct module *m)
+{
+	if (is_loaded(d, m))
+		return LOADED;
+	if (!doctor_exists(d, "/lib/modules/%s/modules.dep", release))
+		return UNKNOWN;
+	if (list_names(d, release, "modules.builtin", m->name))
+		return BUILT_IN;
+	return list_names(d, release, "modules.dep", m->name) ? AVAILABLE : ABSENT;
+}
+
+static bool works(enum state state)
+{
+	return state == LOADED || state == BUILT_IN;
+}
+
+static void mend_load(struct doctor *d, const char *module)
+{
+	doctor_mend(d, "modprobe %s", module);
+	doctor_mend(d, "echo %s >> /etc/modules-load.d/iommu-broker.conf", module);
+}
+
+static void not_working(struct doctor *d, const struct module *m, enum state state,
+			const char *release, const char *why)
+{
+	if (state == AVAILABLE) {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_NOT_LOADED, m->name,
+			   "the module %s is installed but not loaded", m->name);
+		doctor_why(d, "%s", why);
+		mend_load(d, m->name);
+	} else if (state == ABSENT) {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_NOT_BUILT, m->name,
+			   "kernel %s was built without %s: it is neither built in nor among the "
+			   "modules",
+			   release, m->name);
+		doctor_why(d, "%s", why);
+		doctor_mend(d,
+			    "boot a kernel with %s=m or =y (on Debian and Ubuntu: not the cloud "
+			    "kernel)",
+			    m->option);
+	} else {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_FILES_MISSING, m->name,
+			   "%s is not loaded, and there is no /lib/modules/%s to load it from",
+			   m->name, release);
+		doctor_why(d,
+			   "%s; when the kernel was upgraded since the last boot, the running one "
+			   "has lost its modules",
+			   why);
+		doctor_mend(d, "reboot, or install the modules of kernel %s", release);
+	}
+}
+
+/* ---- the two ways to the IOMMU ---- */
+
+static const char why_backend[] =
+	"the broker reaches the IOMMU through iommufd or through a type1 container, one of them "
+	"is enough";
+
+static bool is_wanted(const struct doctor *d, const char *backend)
+{
+	return !strcmp(d->policy.backend, backend);
+}
+
+static void check_backends(struct doctor *d, const enum state *states, const char *release)
+{
+	bool type1 = works(states[TYPE1]), iommufd = works(states[IOMMUFD]);
+
+	if (is_wanted(d, "type1") && !type1)
+		not_working(d, &modules[TYPE1], states[TYPE1], release,
+			    "the configuration says backend = type1");
+	else if (is_wanted(d, "iommufd") && !iommufd)
+		not_working(d, &modules[IOMMUFD], states[IOMMUFD], release,
+			    "the configuration says backend = iommufd");
+	else if (!type1 && !iommufd)
+		not_working(d, states[IOMMUFD] == AVAILABLE ? &modules[IOMMUFD] : &modules[TYPE1],
+			    states[IOMMUFD] == AVAILABLE ? AVAILABLE : states[TYPE1], release,
+			    why_backend);
+	else
+		doctor_add(d, DOCTOR_OK, DOCTOR_IS_BACKENDS, "", "%s%s%s can be used",
+			   iommufd ? "iommufd" : "", iommufd && type1 ? " and " : "",
+			   type1 ? "type1" : "");
+}
+
+static void check_node(struct doctor *d, const char *node, bool made_by_kernel)
+{
+	if (!made_by_kernel || doctor_exists(d, "%s", node))
+		return;
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_NODE_MISSING, node,
+		   "the kernel has it, but there is no %s", node);
+	doctor_why(d,
+		   "the broker opens the IOMMU through this node; a /dev that is not devtmpfs, as "
+		   "in a container, does not get it");
+	doctor_mend(d, "pass %s into the container, or: mount -t devtmpfs devtmpfs /dev", node);
+}
+
+void doctor_check_modules(struct doctor *d)
+{
+	static const char why_vfio[] = "devices are given to programs through VFIO";
+	enum state states[MODULES];
+	char release[128];
+
+	doctor_kernel_version(d, release);
+	for (size_t i = 0; i < MODULES; i++)
+		states[i] = state_of(d, release, &modules[i]);
+	/* Built in without groups, vfio itself leaves no trace. */
+	if (works(states[VFIO_PCI]))
+		states[VFIO] = LOADED;
+	for (size_t i = VFIO; i <= VFIO_PCI; i++) {
+		if (works(states[i]))
+			doctor_add(d, DOCTOR_OK, DOCTOR_IS_MODULE, modules[i].name, "%s is there",
+				   modules[i].name);
+		else
+			not_working(d, &modules[i], states[i], release, why_vfio);
+	}
+	check_backends(d, states, release);
+	check_node(d, "/dev/vfio/vfio", states[TYPE1] == LOADED);
+	check_node(d, "/dev/iommu", states[IOMMUFD] == LOADED);
+}

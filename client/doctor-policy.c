@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* doctor-policy.c - is the configuration there, is it right, and does it give anybody anything? */
+#include "doctor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- there and right ---- */
+
+static void cannot_read(struct doctor *d)
+{
+	int e = -d->policy.error;
+
+	if (e == EACCES && d->uid != 0) {
+		doctor_unseen(d, "the configuration %s", d->config);
+		return;
+	}
+	if (e == ENOENT)
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_CONFIG_MISSING, d->config,
+			   "there is no configuration %s", d->config);
+	else
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_CONFIG_UNREADABLE, d->config,
+			   "the configuration %s cannot be read: %s", d->config, strerror(e));
+	doctor_why(d, "iommu-brokerd does not start without it");
+	if (e == ENOENT)
+		doctor_mend(d,
+			    "install the example, iommu-broker.conf, as %s, belonging to root and "
+			    "writable by root only",
+			    d->config);
+	else
+		doctor_mend(d, "ls -l %s (it must be a file of root's)", d->config);
+}
+
+/* The daemon's own words: FILE:LINE: REASON. */
+static void wrong(struct doctor *d, char *output)
+{
+	char *rest = output, *line = doctor_next_line(&rest);
+	char mend[DOCTOR_PATH];
+
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_CONFIG_WRONG, d->config,
+		   "the configuration is wrong: %s",
+		   line ? line : "iommu-brokerd --check-config does not say why");
+	doctor_why(d,
+		   "iommu-brokerd does not start with a mistake in it, and a running one keeps the "
+		   "old configuration");
+	snprintf(mend, sizeof(mend), "%.200s --check-config=%.250s", d->brokerd, d->config);
+	doctor_mend(d, "correct it, see iommu-broker.conf(5); then: %s", mend);
+}
+
+static void unchecked(struct doctor *d, const char *reason)
+{
+	doctor_add(d, DOCTOR_NOTE, DOCTOR_IS_CONFIG_UNCHECKED, d->config, "%s", reason);
+	doctor_why(d,
+		   "a mistake in the configuration keeps the daemon from starting, and would not "
+		   "be seen here");
+}
+
+static void ask_brokerd(struct doctor *d)
+{
+	char output[4096], option[DOCTOR_PATH + 32], path[DOCTOR_PATH];
+	char *argv[] = { (char *)(uintptr_t)d->brokerd, option, NULL };
+	int status;
+
+	if (!doctor_path(d, path, "%s", d->config))
+		return;
+	snprintf(option, sizeof(option), "--check-config=%s", path);
+	status = doctor_program(d, argv, output, sizeof(output));
+	if (status == 0)
+		doctor_add(d, DOCTOR_OK, DOCTOR_IS_CONFIG, d->config, "%s is right", d->config);
+	else if (status == 1 && d->uid != 0 && strstr(output, strerror(EACCES)))
+		doctor_unseen(d, "whether %s is right", d->config);
+	else if (status == 1)
+		wrong(d, output);
+	else
+		unchecked(d, "iommu-brokerd --check-config could not be asked whether the "
+			     "configuration is right");
+}
+
+void doctor_check_config(struct doctor *d)
+{
+	if (d->policy.error)
+		cannot_read(d);
+	else if (d->brokerd)
+		ask_brokerd(d);
+	else
+		unchecked(d, "there is no iommu-brokerd to ask whether the configuration is right");
+}
+
+/* ---- does it give anything ---- */
+
+static void nothing_given(struct doctor *d)
+{
+	doctor_add(
+		d, DOCTOR_ERROR, DOCTOR_IS_POLICY_EMPTY, d->config,
+		"the configuration has no [allow] section: nobody but root may connect, and nobody "
+		"gets a device");
+	doctor_why(d, "the broker gives nothing by default");
+	doctor_mend(d,
+		    "in %s:  [allow NAME]  user = USER  device = 0000:01:00.0  domains = yes  (one "
+		    "in a line)",
+		    d->config);
+	doctor_mend(d, "systemctl reload iommu-broker (or SIGHUP to iommu-brokerd)");
+}
+
+void doctor_check_policy(struct doctor *d)
+{
+	const struct doctor_config *c = &d->policy;
+
+	if (c->error)
+		return;
+	if (c->rules == 0) {
+		nothing_given(d);
+		return;
+	}
+	if (c->pattern_count == 0) {
+		doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_POLICY_WITHOUT_DEVICES, d->config,
+			   "no rule of the configuration gives a device");
+		doctor_why(d, "domains can be made, but nothing can be bound to them");
+		doctor_mend(d, "in an [allow] section of %s: device = 0000:01:00.0", d->config);
+	}
+	if (!c->domains) {
+		doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_POLICY_WITHOUT_DOMAINS, d->config,
+			   "no rule of the configuration lets anybody make a domain");
+		doctor_why(d, "a device can do DMA only in a domain, and nobody may make one");
+		doctor_mend(d, "in an [allow] section of %s: domains = yes", d->config);
+	}
+	if (c->pattern_count && c->domains)
+		doctor_add(d, DOCTOR_OK, DOCTOR_IS_POLICY, d->config, "%zu rules", c->rules);
+}

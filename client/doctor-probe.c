@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor-probe.c - the broker itself, asked with a limit of time; programs and what they print.
+ *
+ * The library waits for an answer as long as it takes. Here that would be the wrong answer, so a
+ * child asks, and what it heard comes through a pipe.
+ */
+#define _GNU_SOURCE /* pipe2() */
+
+#include "doctor.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+void doctor_socket_path(const struct doctor *d, char path[DOCTOR_PATH])
+{
+	const char *name = d->policy.socket[0] ? d->policy.socket : IOB_DEFAULT_SOCKET;
+
+	if (d->socket)
+		snprintf(path, DOCTOR_PATH, "%s", d->socket);
+	else if (!doctor_path(d, path, "%s", name))
+		path[0] = '\0';
+}
+
+/* ---- waiting with a limit ---- */
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Reads until the other end is closed. Bytes read, those beyond the buffer left out, or -errno. */
+static ssize_t read_until(int fd, void *buffer, size_t bytes, long long end_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char beyond[512];
+	size_t length = 0;
+
+	for (;;) {
+		long long left = end_ms - now_ms();
+		bool full = length == bytes;
+		ssize_t n;
+
+		if (left <= 0 || poll(&p, 1, (int)left) == 0)
+			return -ETIMEDOUT;
+		n = full ? read(fd, beyond, sizeof(beyond)) :
+			   read(fd, (char *)buffer + length, bytes - length);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : (ssize_t)length;
+		length += full ? 0 : (size_t)n;
+	}
+}
+
+/* Its exit status; 128 and more for a signal. Killed first when it is to be. */
+static int child_end(pid_t pid, bool kill_it)
+{
+	int status = 0;
+
+	if (kill_it)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- the broker ---- */
+
+static void ask(const char *path, struct doctor_answer *a)
+{
+	iob_conn *conn = NULL;
+	int code = iob_connect(path, &conn);
+	const struct iob_error *e;
+
+	if (code == IOB_OK) {
+		a->backend = iob_conn_hello(conn)->backend;
+		code = iob_status(conn, &a->status);
+	}
+	a->code = code;
+	if (code == IOB_OK)
+		return;
+	e = iob_error();
+	a->step = e->step;
+	a->sys_errno = e->sys_errno;
+	snprintf(a->text, sizeof(a->text), "%s", e->text);
+}
+
+static void ask_in_child(const char *path, int out)
+{
+	struct doctor_answer a = { .code = IOB_E_CONNECT };
+	ssize_t n;
+
+	ask(path, &a);
+	n = write(out, &a, sizeof(a));
+	_exit(n != (ssize_t)sizeof(a));
+}
+
+void doctor_probe(struct doctor *d, const char *socket_path)
+{
+	struct doctor_answer a = { .code = IOB_E_SYSTEM, .text = "it could not be asked" }, heard;
+	int ends[2];
+	pid_t pid;
+
+	d->answer = a;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		ask_in_child(socket_path, ends[1]);
+	close(ends[1]);
+	if (pid > 0) {
+		ssize_t n = read_until(ends[0], &heard, sizeof(heard), now_ms() + d->patience_ms);
+
+		if (n == (ssize_t)sizeof(heard))
+			d->answer = heard;
+		else
+			d->answer.silent = n == -ETIMEDOUT;
+		child_end(pid, n == -ETIMEDOUT);
+	}
+	close(ends[0]);
+}
+
+/* ---- programs ---- */
+
+static void exec_in_child(char *const argv[], int out)
+{
+	int null = open("/dev/null", O_RDONLY);
+
+	if (null >= 0)
+		dup2(null, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	dup2(out, STDERR_FILENO);
+	execv(argv[0], argv);
+	_exit(127);
+}
+
+int doctor_program(const struct doctor *d, char *const argv[], char *output, size_t bytes)
+{
+	int ends[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	output[0] = '\0';
+	if (access(argv[0], X_OK) < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		exec_in_child(argv, ends[1]);
+	close(ends[1]);
+	n = pid < 0 ? -errno : read_until(ends[0], output, bytes - 1, now_ms() + d->patience_ms);
+	close(ends[0]);
+	if (pid < 0)
+		return (int)n;
+	output[n > 0 ? n : 0] = '\0';
+	status = child_end(pid, n < 0);
+	return n < 0 ? (int)n : status;
+}
+
+long doctor_find_monitor(const struct doctor *d)
+{
+	doctor_cleanup_names struct doctor_names n;
+	char comm[32];
+
+	doctor_names(d, &n, "/proc");
+	for (size_t i = 0; i < n.count; i++) {
+		if (isdigit((unsigned char)n.names[i][0]) &&
+		    doctor_line(d, comm, sizeof(comm), "/proc/%s/comm", n.names[i]) &&
+		    !strcmp(comm, "iommu-brokerd"))
+			return strtol(n.names[i], NULL, 10);
+	}
+	return 0;
+}

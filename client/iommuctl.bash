@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+# Completion of iommuctl(1) for bash. IOMMUCTL_SYSFS, for tests, is looked at in place of /sys.
+
+# The words that go before the command, and the values that follow options, are skipped.
+_iommuctl_command() {
+	local i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-s | --socket | -d | --domain | --root | --brokerd)
+			((i++))
+			[[ ${COMP_WORDS[i]-} != '=' ]] || ((i++))
+			;;
+		-*) ;;
+		*)
+			echo "${COMP_WORDS[i]}"
+			return
+			;;
+		esac
+	done
+}
+
+# PCI addresses have colons, at which bash cuts words: what is before the last one is there already.
+_iommuctl_devices() {
+	local sysfs=${IOMMUCTL_SYSFS-/sys} word=$1 bdf
+	for bdf in "$sysfs"/bus/pci/devices/*; do
+		bdf=${bdf##*/}
+		[[ $bdf != "$word"* ]] || COMPREPLY+=("$bdf")
+	done
+	if [[ $word == *:* && $COMP_WORDBREAKS == *:* ]]; then
+		COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
+	fi
+}
+
+# The word at the cursor, put together again from the pieces.
+_iommuctl_word() {
+	local line=${COMP_LINE:0:COMP_POINT}
+	echo "${line##*[[:space:]]}"
+}
+
+_iommuctl() {
+	local cur previous command word
+	COMPREPLY=()
+	cur=${COMP_WORDS[COMP_CWORD]}
+	previous=${COMP_WORDS[COMP_CWORD - 1]}
+	[[ $cur != '=' ]] || cur=
+	if [[ $previous == '=' ]] && ((COMP_CWORD >= 2)); then
+		previous=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	command=$(_iommuctl_command)
+	word=$(_iommuctl_word)
+	case $previous in
+	-s | --socket | --brokerd)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--root)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	-d | --domain)
+		mapfile -t COMPREPLY < <(compgen -W "$(_iommuctl_domains)" -- "$cur")
+		return
+		;;
+	esac
+	if [[ $cur == -* ]]; then
+		local options='--json --socket --help --version'
+		case $command in
+		maps) options+=' --domain' ;;
+		doctor) options+=' --root --brokerd' ;;
+		bind | unbind) options+=' --group --yes --force' ;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+		return
+	fi
+	case $command in
+	'') mapfile -t COMPREPLY < <(compgen -W 'bind devices doctor domains maps status unbind' -- "$cur") ;;
+	devices | bind | unbind) _iommuctl_devices "$word" ;;
+	maps) mapfile -t COMPREPLY < <(compgen -W "$(_iommuctl_domains)" -- "$cur") ;;
+	esac
+}
+
+# Numbers of the domains that the broker shows; nothing when it does not answer at once.
+_iommuctl_domains() {
+	timeout 1 "${COMP_WORDS[0]}" domains 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+complete -F _iommuctl iommuctl
