@@ -36,7 +36,7 @@ static const char usage[] =
 	"  -s, --socket PATH    listen here, whatever the configuration says\n"
 	"  -b, --backend NAME   auto, iommufd, type1 or sim, whatever the configuration says\n"
 	"      --libexec DIR    where iommu-broker-session is (default: beside this program,\n"
-	"                       ../libexec)\n"
+	"                       ../libexec/iommu-broker or ../libexec)\n"
 	"  -h, --help\n"
 	"  -V, --version\n";
 
@@ -126,24 +126,39 @@ static int configure(struct monitor *m, const struct options *o, struct fault *w
 	return 0;
 }
 
-/* The helpers are found beside this very program, not through any search path. */
+static int set_helpers(struct monitor *m, const char *dir, struct fault *why)
+{
+	free(m->session_path);
+	free(m->sim_path);
+	m->session_path = m->sim_path = NULL;
+	if (asprintf(&m->session_path, "%s/iommu-broker-session", dir) >= 0 &&
+	    asprintf(&m->sim_path, "%s/iommu-broker-sim", dir) >= 0)
+		return 0;
+	return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
+}
+
+/* The helpers are found beside this very program, not through any search path: where "make install"
+ * puts them, else where they are built. */
 static int find_helpers(struct monitor *m, const char *libexec, struct fault *why)
 {
-	char exe[PATH_MAX], dir[PATH_MAX + 16];
+	static const char *const places[] = { "../libexec/iommu-broker", "../libexec" };
+	char exe[PATH_MAX], dir[PATH_MAX + 32];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
 	if (n < 0)
 		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno,
 				 "/proc/self/exe cannot be read: %s", strerror(errno));
 	exe[n] = '\0';
-	snprintf(dir, sizeof(dir), "%s/../libexec", dirname(exe));
-	if (asprintf(&m->session_path, "%s/iommu-broker-session", libexec ? libexec : dir) < 0 ||
-	    asprintf(&m->sim_path, "%s/iommu-broker-sim", libexec ? libexec : dir) < 0)
-		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
-	if (access(m->session_path, X_OK) < 0)
-		return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno, "%s: %s", m->session_path,
-				 strerror(errno));
-	return 0;
+	dirname(exe);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(dir, sizeof(dir), "%s/%s", exe, places[i]);
+		if (set_helpers(m, libexec ? libexec : dir, why) < 0)
+			return -1;
+		if (access(m->session_path, X_OK) == 0)
+			return 0;
+	}
+	return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno, "%s: %s", m->session_path,
+			 strerror(errno));
 }
 
 /* Each session gets this directory as its root. It is removed already: nothing is in it, and
