@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # analyze.sh BUILD FLAG..    everything that finds faults without running the programs
 #
-# clang-tidy (.clang-tidy) and cppcheck over the sources, mandoc over the manual pages, and a look
-# at what the linked programs contain. FLAG..: what the preprocessor needs. No findings are allowed.
+# clang-tidy (.clang-tidy) and cppcheck over the sources, mandoc over the manual pages, systemd over
+# its units, and a look at what the linked programs contain. FLAG..: what the preprocessor needs. No
+# findings are allowed.
 # shellcheck disable=SC2317 # step calls the functions
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -52,14 +53,35 @@ check() {
 			"${headers[@]}"
 }
 
+# The page of the protocol is a digest: what it must not do is forget an operation or a code.
 manuals() {
-	local pages
+	local pages name bad=0
 	mapfile -d '' pages < <(find man -name '*.[1-8]' -print0 | sort -z)
-	[ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
+	mandoc -T lint -W warning "${pages[@]}" || bad=1
+	while read -r name; do
+		grep -qwF -- "$name" man/iommu-broker-protocol.7 ||
+			{ echo "man/iommu-broker-protocol.7: no $name"; bad=1; }
+	done < <(sed -nE 's/^\| (0x[0-9a-f]{4}|[0-9]+) \| (event )?([A-Z_]+) \|.*/\3/p' proto/PROTOCOL.md)
+	return $bad
+}
+
+# As they are installed; what starts with them has to be there.
+units() {
+	local root
+	root=$(realpath -m "$build/units")
+	rm -rf "$root"
+	make install BUILD="$build" DESTDIR= PREFIX="$root" sysconfdir="$root/etc" >"$build/units.log" 2>&1 ||
+		{ cat "$build/units.log"; return 1; }
+	# A path that ends with a colon: the system's own units follow.
+	SYSTEMD_UNIT_PATH=$root/lib/systemd/system: systemd-analyze verify --man=no \
+		--recursive-errors=no iommu-broker.service iommu-broker.socket 2>&1 |
+		sed 's|^.*/systemd/system/||' | grep . && return 1
+	return 0
 }
 
 step binaries tests/tools/binaries.sh "$build"
 step clang-tidy tidy
 step cppcheck check
 step mandoc manuals
+step units units
 exit "$failed"
