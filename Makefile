@@ -190,12 +190,12 @@ again = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 need  = $(tools)/deps.sh ensure $(1) </dev/null
 run   = SAN='$(SAN)' INSTRUMENT='$(INSTRUMENT)' $(tools)/suites.sh $(BUILD)
 
-check_all := $(or $(SUITES),unit conformance hostile $(if $(filter 0,$(VM)),,vm))
+check_all := $(or $(SUITES),unit conformance hostile install $(if $(filter 0,$(VM)),,vm))
 check:
 	@$(call need,build check $(filter vm,$(check_all)))
 	@$(again) tests
 	@$(run) $(check_all)
-check-unit check-conformance check-hostile check-sim check-vm:
+check-unit check-conformance check-hostile check-sim check-install check-vm:
 	@$(call need,build check $(filter vm,$(@:check-%=%)))
 	@$(again) tests
 	@$(run) $(patsubst sim,conformance hostile,$(@:check-%=%))
@@ -203,6 +203,96 @@ demo:
 	@$(call need,build $(if $(filter 1,$(VM)),vm))
 	@$(again) all $(demos)
 	@IOB_BUILD='$(abspath $(BUILD))' VM='$(VM)' tests/demo/demo.sh
+
+# ---- installation --------------------------------------------------------------------------------
+# PREFIX, DESTDIR and the directories below may be given. Where systemd, the shell's completion and
+# man look is derived from PREFIX: all of them know /usr/local too. The daemon reads /etc.
+
+PREFIX        ?= /usr/local
+bindir        ?= $(PREFIX)/bin
+sbindir       ?= $(PREFIX)/sbin
+libexecdir    ?= $(PREFIX)/libexec
+libdir        ?= $(PREFIX)/lib
+includedir    ?= $(PREFIX)/include
+datadir       ?= $(PREFIX)/share
+mandir        ?= $(datadir)/man
+docdir        ?= $(datadir)/doc/iommu-broker
+completiondir ?= $(datadir)/bash-completion/completions
+sysconfdir    ?= /etc
+unitdir       ?= $(PREFIX)/lib/systemd/system
+sysusersdir   ?= $(PREFIX)/lib/sysusers.d
+tmpfilesdir   ?= $(PREFIX)/lib/tmpfiles.d
+INSTALL       ?= install
+
+confdir := $(sysconfdir)/iommu-broker
+filled  := $(BUILD)/install
+pages    = $(wildcard man/*.[1-8])
+
+# Mode, what, where to. "make uninstall" goes by the same lists.
+programs_to := \
+	0755:$(BUILD)/bin/iommuctl:$(bindir)/iommuctl \
+	0755:$(BUILD)/bin/iommu-brokerd:$(sbindir)/iommu-brokerd \
+	$(foreach p,iommu-broker-session iommu-broker-sim,\
+		0755:$(BUILD)/libexec/$p:$(libexecdir)/iommu-broker/$p) \
+	0644:$(BUILD)/lib/libiommubroker.so.1:$(libdir)/libiommubroker.so.1
+files_to = \
+	0644:$(BUILD)/lib/libiommubroker.a:$(libdir)/libiommubroker.a \
+	0644:$(filled)/libiommubroker.pc:$(libdir)/pkgconfig/libiommubroker.pc \
+	0644:client/iommubroker.h:$(includedir)/iommubroker.h \
+	0644:proto/wire.h:$(includedir)/iommubroker/wire.h \
+	0644:$(filled)/iommu-broker.service:$(unitdir)/iommu-broker.service \
+	0644:systemd/iommu-broker.socket:$(unitdir)/iommu-broker.socket \
+	0644:systemd/iommu-broker.sysusers:$(sysusersdir)/iommu-broker.conf \
+	0644:systemd/iommu-broker.tmpfiles:$(tmpfilesdir)/iommu-broker.conf \
+	$(if $(wildcard client/iommuctl.bash),0644:client/iommuctl.bash:$(completiondir)/iommuctl) \
+	0644:LICENSE:$(docdir)/LICENSE \
+	$(foreach p,$(pages),0644:$p:$(mandir)/man$(subst .,,$(suffix $p))/$(notdir $p))
+# Each function that a page names in its first lines is found by its own name.
+page_names = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page) } \
+	/^\.Sh / { on = /NAME/ } on && $$1 == ".Nm" && $$2 ".3" != page { print $$2 ".3:" page }' \
+	$(wildcard man/*.3))
+links_to = libiommubroker.so.1:$(libdir)/libiommubroker.so \
+	$(foreach l,$(page_names),$(word 2,$(subst :, ,$l)):$(mandir)/man3/$(word 1,$(subst :, ,$l)))
+own_dirs := $(libexecdir)/iommu-broker $(includedir)/iommubroker $(docdir) $(confdir)/conf.d $(confdir)
+
+# Field N of an entry, and the path that it goes to. Then two commands, each on a line of its own.
+field = $(word $(1),$(subst :, ,$(2)))
+place = '$(DESTDIR)$(lastword $(subst :, ,$(1)))'
+define put
+@$(INSTALL) $(2) -D -m $(call field,1,$(1)) $(call field,2,$(1)) $(call place,$(1))
+
+endef
+define put_link
+@ln -sf $(call field,1,$(1)) $(call place,$(1))
+
+endef
+
+fill = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SBINDIR@|$(sbindir)|g' -e 's|@LIBDIR@|$(libdir)|g' \
+	-e 's|@LIBEXECDIR@|$(libexecdir)|g' -e 's|@INCLUDEDIR@|$(includedir)|g' \
+	-e 's|@VERSION@|$(VERSION)|g'
+$(filled)/%: systemd/%.in FORCE
+	@mkdir -p $(@D); $(fill) $< >$@
+$(filled)/%: client/%.in FORCE
+	@mkdir -p $(@D); $(fill) $< >$@
+
+# A configuration that is there already is the administrator's.
+install: all $(filled)/libiommubroker.pc $(filled)/iommu-broker.service
+	$(call say,INST,$(DESTDIR)$(PREFIX)):
+	$(foreach f,$(programs_to),$(call put,$f,$(strip_flag)))
+	$(foreach f,$(files_to),$(call put,$f))
+	$(foreach l,$(links_to),$(call put_link,$l))
+	@$(INSTALL) -d -m 0755 '$(DESTDIR)$(confdir)' '$(DESTDIR)$(confdir)/conf.d'
+	@[ -e '$(DESTDIR)$(confdir)/iommu-broker.conf' ] || $(INSTALL) -m 0644 \
+		systemd/iommu-broker.conf '$(DESTDIR)$(confdir)/iommu-broker.conf'
+install-strip:
+	@$(MAKE) install strip_flag=-s
+
+# What the administrator wrote stays, and the directory with it.
+uninstall:
+	@rm -f $(foreach f,$(programs_to) $(files_to) $(links_to),$(call place,$f))
+	@! cmp -s systemd/iommu-broker.conf '$(DESTDIR)$(confdir)/iommu-broker.conf' || \
+		rm '$(DESTDIR)$(confdir)/iommu-broker.conf'
+	@for d in $(own_dirs); do rmdir "$(DESTDIR)$$d" 2>/dev/null || :; done
 
 # ---- upkeep --------------------------------------------------------------------------------------
 
@@ -221,5 +311,6 @@ help:
 	@sed 's/^/  /' $(tools)/help.txt
 
 FORCE:
-.PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-vm demo \
-	deps format format-check analyze clean help
+.PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-install \
+	check-vm demo \
+	install install-strip uninstall deps format format-check analyze clean help

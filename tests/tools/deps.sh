@@ -1,5 +1,5 @@
 #!/bin/sh
-# The packages this project needs, in sets: build, check, analyze, vm.
+# The packages this project needs, in sets: build, check, analyze, vm, package.
 #
 #   deps.sh require SET..   fail when one is missing, and say how to get it
 #   deps.sh ensure SET..    install what is missing, if anything
@@ -34,9 +34,13 @@ analyze   clang-tidy        clang-tools-extra
 analyze   cppcheck          cppcheck
 analyze   valgrind          valgrind
 analyze   mandoc            mandoc
+analyze   systemd           systemd
 analyze   libc6-dbg         -
 analyze   libgcc-s1         libasan libubsan libtsan
 analyze?  libclang-rt-dev   compiler-rt
+package   debhelper         -
+package   dpkg-dev          -
+package   lintian           -
 name      busybox-static    busybox
 name      libelf-dev        elfutils-libelf-devel
 name      libssl-dev        openssl-devel
