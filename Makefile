@@ -294,6 +294,22 @@ uninstall:
 		rm '$(DESTDIR)$(confdir)/iommu-broker.conf'
 	@for d in $(own_dirs); do rmdir "$(DESTDIR)$$d" 2>/dev/null || :; done
 
+# The top level has no place for debian/: it is put beside a copy of what git tracks. Lintian reads the
+# packages where there is one.
+deb_dir = $(abspath $(BUILD))/deb
+deb:
+	@$(call need,build package)
+	@rm -rf '$(deb_dir)' && mkdir -p '$(deb_dir)/src'
+	@git ls-files -z --cached --others --exclude-standard | \
+		xargs -0 cp --parents -t '$(deb_dir)/src'
+	@mv '$(deb_dir)/src/systemd/debian' '$(deb_dir)/src/debian'
+	@sed -e 's|@VERSION@|$(VERSION)|' -e "s|@DATE@|$$(date -R)|" \
+		'$(deb_dir)/src/debian/changelog.in' >'$(deb_dir)/src/debian/changelog'
+	@cd '$(deb_dir)/src' && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc -j$(shell nproc) \
+		>'$(deb_dir)/build.log' 2>&1 || { tail -n 40 '$(deb_dir)/build.log'; exit 1; }
+	@lintian --fail-on error '$(deb_dir)'/*.changes
+	@ls '$(deb_dir)'/*.deb
+
 # ---- upkeep --------------------------------------------------------------------------------------
 
 deps:
@@ -313,4 +329,4 @@ help:
 FORCE:
 .PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-install \
 	check-vm demo \
-	install install-strip uninstall deps format format-check analyze clean help
+	install install-strip uninstall deb deps format format-check analyze clean help
