@@ -48,6 +48,7 @@ denied() {
 }
 
 allow_alice() {
+	before=$(monitor)
 	cat >/etc/iommu-broker/iommu-broker.conf <<-END
 		[allow alice]
 		user = alice
@@ -166,6 +167,7 @@ check 'the first client has started the service' is active state service
 check 'root sees the broker' quiet iommuctl status
 check 'a reload lets alice in' allow_alice
 check 'alice sees her device' within 20 sees_device
+check 'the reload was no restart' is "$before" monitor
 check 'alice maps memory for it' hold_device
 check 'the monitor is confined by the unit' confined
 check 'sessions have nothing' session_confined
