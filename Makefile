@@ -200,15 +200,20 @@ again = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 need  = $(tools)/deps.sh ensure $(1) </dev/null
 run   = SAN='$(SAN)' INSTRUMENT='$(INSTRUMENT)' $(tools)/suites.sh $(BUILD)
 
-check_all := $(or $(SUITES),unit conformance hostile install $(if $(filter 0,$(VM)),,vm))
+check_all := $(or $(SUITES),unit conformance hostile install \
+	$(if $(filter 0,$(VM)),,vm $(if $(shell command -v apt-get),package restart)))
 check:
-	@$(call need,build check $(filter vm,$(check_all)))
+	@$(call need,build check $(if $(filter vm package restart,$(check_all)),vm) $(if $(filter package restart,$(check_all)),package))
 	@$(again) tests
 	@$(run) $(check_all)
 check-unit check-conformance check-hostile check-sim check-install check-vm:
 	@$(call need,build check $(filter vm,$(@:check-%=%)))
 	@$(again) tests
 	@$(run) $(patsubst sim,conformance hostile,$(@:check-%=%))
+check-package check-restart:
+	@$(call need,build check vm package)
+	@$(again) tests
+	@$(run) $(@:check-%=%)
 demo:
 	@$(call need,build $(if $(filter 1,$(VM)),vm))
 	@$(again) all $(demos)
@@ -307,6 +312,8 @@ uninstall:
 # The top level has no place for debian/: it is put beside a copy of what git tracks. Lintian reads the
 # packages where there is one.
 deb_dir = $(abspath $(BUILD))/deb
+# What was said to this make is not for that one, which builds elsewhere.
+deb_forgets := MAKEFLAGS MAKELEVEL MAKEOVERRIDES BUILD DESTDIR PREFIX SAN INSTRUMENT CFLAGS LDFLAGS
 deb:
 	@$(call need,build package)
 	@rm -rf '$(deb_dir)' && mkdir -p '$(deb_dir)/src'
@@ -315,9 +322,9 @@ deb:
 	@mv '$(deb_dir)/src/systemd/debian' '$(deb_dir)/src/debian'
 	@sed -e 's|@VERSION@|$(VERSION)|' -e "s|@DATE@|$$(date -R)|" \
 		'$(deb_dir)/src/debian/changelog.in' >'$(deb_dir)/src/debian/changelog'
-	@cd '$(deb_dir)/src' && env -u MAKEFLAGS -u MAKELEVEL -u BUILD dpkg-buildpackage -b -us -uc -j$(shell nproc) \
-		>'$(deb_dir)/build.log' 2>&1 || { tail -n 40 '$(deb_dir)/build.log'; exit 1; }
-	@lintian --fail-on error '$(deb_dir)'/*.changes
+	@cd '$(deb_dir)/src' && env $(addprefix -u ,$(deb_forgets)) dpkg-buildpackage -nc -b -us -uc \
+		-j$(shell nproc) >'$(deb_dir)/build.log' 2>&1 || { tail -n 40 '$(deb_dir)/build.log'; exit 1; }
+	@lintian --allow-root --fail-on error '$(deb_dir)'/*.changes
 	@ls '$(deb_dir)'/*.deb
 
 # ---- upkeep --------------------------------------------------------------------------------------
@@ -338,5 +345,5 @@ help:
 
 FORCE:
 .PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-install \
-	check-vm demo \
-	install install-strip uninstall deb deps format format-check analyze clean help
+	check-vm check-package check-restart demo install install-strip uninstall deb \
+	deps format format-check analyze clean help

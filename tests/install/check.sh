@@ -80,7 +80,7 @@ pages_have_their_links() {
 }
 
 config() {
-	PKG_CONFIG_PATH= PKG_CONFIG_LIBDIR=$root/usr/local/lib/pkgconfig \
+	PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR=$root/usr/local/lib/pkgconfig \
 		PKG_CONFIG_SYSROOT_DIR=$root pkg-config "$@" libiommubroker
 }
 

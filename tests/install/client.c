@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* client.c - what a user of the installed library writes: built against it, run against the installed
- * daemon. A device reads and writes memory of this program's. */
+/*
+ * client.c - what a user of the installed library writes: built against it, run against the installed
+ * daemon. A device gets to reach memory of this program's; with "hold", until standard input ends.
+ */
 #include <err.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +18,8 @@ int main(int argc, char **argv)
 	iob_conn *conn;
 	size_t count;
 
-	if (argc != 2)
-		errx(2, "usage: client SOCKET");
+	if (argc < 2)
+		errx(2, "usage: client SOCKET [hold]");
 	if (iob_connect(argv[1], &conn) || iob_device_list(conn, &list, &count))
 		errx(1, "%s", iob_error()->text);
 	if (count == 0)
@@ -30,5 +32,9 @@ int main(int argc, char **argv)
 	memset(memory.address, 1, memory.bytes);
 	printf("%s reaches %zu bytes at %#llx\n", list[0].name, memory.bytes,
 	       (unsigned long long)memory.iova);
+	fflush(stdout);
+	if (argc > 2)
+		while (getchar() != EOF)
+			;
 	return iob_dma_free(domain, &memory) ? 1 : 0;
 }

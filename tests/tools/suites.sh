@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run test suites and add up what they say.
 #
-#   suites.sh BUILD SUITE..       suites: unit, conformance, hostile, install, vm
+#   suites.sh BUILD SUITE..       suites: unit, conformance, hostile, install, vm, package, restart
 #
 # A suite is believed when it ends with a line "N passed, N failed", or else when it prints summaries
 # of libcheck, which are added. No summary, no test executed, a crash, a report of a sanitizer or of
@@ -74,6 +74,7 @@ suite() {
 	printf '== %s\n' "$name"
 	case $name in
 	vm | install) command=("tests/$name/check.sh") ;;
+	package | restart) command=("tests/vm/$name-check.sh") ;;
 	esac
 	if [ ! -x "${command[0]}" ]; then
 		printf '%s: there is no %s\n' "$name" "${command[0]}"
@@ -81,7 +82,7 @@ suite() {
 		summary+=("$name: missing")
 		return
 	fi
-	if [ ${#wrap[@]} -gt 0 ] && [ "$name" != install ]; then
+	if [ ${#wrap[@]} -gt 0 ] && [ "${command[0]}" = "$IOB_BUILD/tests/$name" ]; then
 		rm -f "$logs/valgrind/$name".*
 		command=("${wrap[@]}" --log-file="$logs/valgrind/$name.%p" "${command[@]}")
 		# Clients in these end as clients do, with all they have: leaks are for the unit tests.
