@@ -151,14 +151,15 @@ $(programs) $(libraries): Makefile
 # backend. tests/harness: what those two share.
 
 unit_sources := $(wildcard tests/unit/*.c)
-# These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits.
+# These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits. And
+# the benchmark is other programs.
 ifeq ($(INSTRUMENT),valgrind)
-unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c,$(unit_sources))
+unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c %/test_bench.c,$(unit_sources))
 endif
 harness      := $(wildcard tests/harness/*.c)
 suites       := $(foreach s,unit conformance hostile,$(if $(wildcard tests/$s/*.c),$(BUILD)/tests/$s))
 
-tests: all $(suites)
+tests: all $(suites) $(BUILD)/bench/measure
 
 # The linker takes from here the modules that a unit test names, whoever they belong to.
 $(BUILD)/tests/modules.a: $(call objects,$(sort $(monitor) $(session) $(sim) $(library) $(ctl)))
@@ -175,6 +176,11 @@ $(BUILD)/tests/hostile: $(call objects,$(wildcard tests/hostile/*.c))
 demos := $(addprefix $(BUILD)/demo/,mapper driver launch)
 $(demos): $(BUILD)/demo/%: $(BUILD)/obj/tests/demo/%.o \
 		$(call objects,tests/demo/story.c tests/demo/edu.c) $(BUILD)/lib/libiommubroker.a
+	$(call link)
+
+# What operations cost, by the public library and by ioctl. Compiled with the tests, run by "bench".
+bench := $(BUILD)/bench/measure
+$(bench): $(call objects,$(wildcard tests/bench/*.c)) $(BUILD)/lib/libiommubroker.a
 	$(call link)
 
 # The runner learns its suites from the names of the files: test_NAME.c has test_NAME_suite().
@@ -203,6 +209,10 @@ demo:
 	@$(call need,build $(if $(filter 1,$(VM)),vm))
 	@$(again) all $(demos)
 	@IOB_BUILD='$(abspath $(BUILD))' VM='$(VM)' tests/demo/demo.sh
+bench:
+	@$(call need,build $(if $(filter 0,$(VM)),,vm))
+	@$(again) all $(bench)
+	@IOB_BUILD='$(abspath $(BUILD))' VM='$(VM)' tests/bench/bench.sh
 
 # ---- upkeep --------------------------------------------------------------------------------------
 
@@ -222,4 +232,4 @@ help:
 
 FORCE:
 .PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-vm demo \
-	deps format format-check analyze clean help
+	bench deps format format-check analyze clean help
