@@ -3,9 +3,7 @@
  * host-clients.c - from connecting to the first mapping; and many clients at once, each a process:
  * what they get done together, and what each costs in memory.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,64 +36,78 @@ void measure_connect(int small)
 
 /* ---- many clients ---- */
 
-/* Seen by all of them. */
+/* What the clients and the measurement tell each other: a byte from each client when it is ready and
+ * when it is done; the end of go and of stay from us. Nobody has to look whether it is time, and
+ * whoever is left alone sees the end. */
 struct meeting {
-	unsigned ready;
-	unsigned go;
-	unsigned done;
+	int ready[2];
+	int go[2];
+	int done[2];
+	int stay[2];
 };
 
-static struct meeting *meeting;
-
-static void wait_for(const unsigned *counter, unsigned value)
+static void meeting_open(struct meeting *m)
 {
-	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < value)
-		usleep(200);
+	must_be(pipe(m->ready) == 0 && pipe(m->go) == 0 && pipe(m->done) == 0 && pipe(m->stay) == 0,
+		"pipes");
 }
 
-static void add_one(unsigned *counter)
+static void tell_ready(const int *ends)
 {
-	__atomic_add_fetch(counter, 1, __ATOMIC_ACQ_REL);
+	must_be(write(ends[1], "", 1) == 1, "a pipe");
 }
 
-static void be_client(int fd, unsigned pairs, int stay_fd)
+static void wait_for_all(const int *ends, unsigned count)
 {
-	struct client c;
 	char byte;
 
+	for (unsigned i = 0; i < count; i++)
+		must_be(read(ends[0], &byte, 1) == 1, "a client that has died");
+}
+
+static void wait_for_end(const int *ends)
+{
+	char byte;
+
+	must_be(read(ends[0], &byte, 1) == 0, "a pipe");
+}
+
+static void be_client(int fd, unsigned pairs, const struct meeting *m)
+{
+	struct client c;
+
+	close(m->go[1]);
+	close(m->stay[1]);
 	client_open(&c, fd, PAGE, 4);
 	client_map(&c, IOVA, PAGE);
 	client_unmap(&c, IOVA, PAGE);
-	add_one(&meeting->ready);
-	wait_for(&meeting->go, 1);
+	tell_ready(m->ready);
+	wait_for_end(m->go);
 	for (unsigned i = 0; i < pairs; i++) {
 		client_map(&c, IOVA, PAGE);
 		client_unmap(&c, IOVA, PAGE);
 	}
-	add_one(&meeting->done);
-	/* lives until the measurement ends, however it ends */
-	if (read(stay_fd, &byte, 1) < 0)
-		_exit(1);
+	tell_ready(m->done);
+	wait_for_end(m->stay);
 	_exit(0);
 }
 
-/* One at a time: the broker's queue of connections is not what is measured. */
-static double start_clients(unsigned count, int fd, unsigned pairs, const int *stay)
+/* One at a time: the broker's queue of connections is not what is measured. Ends with the last
+ * writer of the pipe, should the client die. */
+static double start_clients(unsigned count, int fd, unsigned pairs, const struct meeting *m)
 {
 	double begin = clock_us();
 
 	for (unsigned i = 0; i < count; i++) {
+		struct pollfd p = { .fd = m->ready[0], .events = POLLIN };
 		pid_t pid = fork();
 
 		must_be(pid >= 0, "fork");
-		if (pid == 0) {
-			close(stay[1]);
-			be_client(fd, pairs, stay[0]);
-		}
-		while (__atomic_load_n(&meeting->ready, __ATOMIC_ACQUIRE) <= i) {
-			must_be(waitpid(pid, NULL, WNOHANG) == 0, "a client");
-			usleep(50);
-		}
+		if (pid == 0)
+			be_client(fd, pairs, m);
+		while (poll(&p, 1, 1000) == 0)
+			must_be(waitpid(pid, NULL, WNOHANG) == 0, "a client that has died");
+		wait_for_all(m->ready, 1);
 	}
 	return (clock_us() - begin) / count;
 }
@@ -113,36 +125,38 @@ static void tell_memory(unsigned count, pid_t monitor)
 
 static void measure_count(unsigned count, unsigned pairs)
 {
-	int fd = memory_make(PAGE), stay[2];
+	int fd = memory_make(PAGE);
 	pid_t monitor = monitor_pid();
+	struct meeting m;
 	double each, begin, us;
 
-	must_be(pipe(stay) == 0, "a pipe");
-	*meeting = (struct meeting){ 0 };
-	each = start_clients(count, fd, pairs, stay);
+	meeting_open(&m);
+	each = start_clients(count, fd, pairs, &m);
 	begin = clock_us();
-	add_one(&meeting->go);
-	wait_for(&meeting->done, count);
+	close(m.go[1]);
+	wait_for_all(m.done, count);
 	us = clock_us() - begin;
 	figure_of("host.clients", count, "start", each, "us");
 	figure_of("host.clients", count, "pairs-per-second", 1e6 * count * pairs / us, "/s");
 	figure_of("host.clients", count, "us-per-pair", us / ((double)count * pairs), "us");
 	tell_memory(count, monitor);
-	close(stay[1]);
+	close(m.stay[1]);
 	while (wait(NULL) > 0)
 		;
-	close(stay[0]);
+	close(m.stay[0]);
+	close(m.go[0]);
+	for (int i = 0; i < 2; i++) {
+		close(m.ready[i]);
+		close(m.done[i]);
+	}
 	close(fd);
 }
 
 void measure_clients(int small)
 {
 	static const unsigned counts[] = { 1, 10, 100, 1000 };
-	const unsigned pairs = small ? 20 : 40000;
+	const unsigned pairs = small ? 20 : 20000;
 
-	meeting = mmap(NULL, sizeof(*meeting), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
-	must_be(meeting != MAP_FAILED, "shared memory");
 	for (size_t i = 0; i < (small ? 2 : COUNT(counts)); i++)
 		measure_count(counts[i], (pairs + counts[i] - 1) / counts[i]);
 }
