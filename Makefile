@@ -30,7 +30,8 @@ proto_private := proto/priv.c
 glue_opener := $(addprefix kernel-glue/,opener.c sysfs.c vfio-quiesce.c type1-open.c iommufd-open.c \
 	sim-open.c)
 # Maps with descriptors it was given: session only.
-glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iommufd-map.c sim-map.c)
+glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iommufd-map.c sim-map.c \
+	sim-table.c)
 # Drives a device by a descriptor: the session for its client, the monitor to make it quiet.
 glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
 
@@ -44,7 +45,7 @@ session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_devic
 	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \
 	main.c mapping.c memory.c reply.c sandbox.c)
 sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c config.c device.c \
-	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)
+	edu.c eventfd.c irq.c log.c main.c memory.c object.c serve.c table.c)
 library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c error.c events.c \
 	list.c mapping.c passing.c region.c transport.c)
 ctl     := $(addprefix client/iommuctl,.c -json.c -maps.c -table.c)
