@@ -23,7 +23,9 @@
 /* Named limits of one session. */
 #define SESSION_MAX_FDS	     4096u /* RLIMIT_NOFILE */
 #define SESSION_MAX_MEMORIES 2048u /* registered, over all handles */
-#define SESSION_MAX_REGIONS  16u   /* of a device, that are looked at */
+/* Ids of a handle follow each other: a bucket has few, whatever a client does. */
+#define SESSION_MEMORY_BUCKETS 512u
+#define SESSION_MAX_REGIONS    16u /* of a device, that are looked at */
 
 struct session;
 struct domain;
@@ -32,6 +34,7 @@ struct handle;
 /* Memory that a client registered on one handle. Freed with the handle, or by MEMORY_DROP. */
 struct memory {
 	LIST_ENTRY(memory) link;
+	LIST_ENTRY(memory) in_bucket;
 	struct handle *handle;
 	struct glue_memory glue; /* owns fd */
 	uint32_t id;
@@ -137,11 +140,14 @@ struct session {
 	uint32_t next_serial;
 	uint32_t memory_count;
 	uint32_t handle_count;
-	uint64_t batch; /* counts MAP requests */
+	uint64_t batch;	       /* counts MAP requests */
+	struct mapping *spare; /* not in use, linked by the left child */
+	uint32_t spare_count;
 	const struct glue_mapper *glue;
 	LIST_HEAD(, handle) handles;
 	LIST_HEAD(, domain) domains;
 	LIST_HEAD(, pending) pendings;
+	LIST_HEAD(, memory) memories[SESSION_MEMORY_BUCKETS]; /* by id */
 	_Alignas(8) uint8_t in[IOB_MAX_MSG_BYTES];
 	_Alignas(8) uint8_t out[IOB_MAX_MSG_BYTES];
 };

@@ -80,7 +80,7 @@ uint32_t batch_reply_bytes(uint32_t count);
 struct session_cost {
 	unsigned sessions;
 	double pss_kib; /* of all sessions with their companions */
-	double dirty_kib;
+	double own_kib; /* of that, what is nobody else's: heap, stack, data */
 };
 
 /* Memory of all sessions of the broker. False where that cannot be looked at: only root may. */

@@ -119,7 +119,7 @@ static void tell_memory(unsigned count, pid_t monitor)
 	if (!sessions_cost(monitor, &cost))
 		return; /* not root */
 	figure_of("host.clients", count, "pss", cost.pss_kib / cost.sessions, "KiB");
-	figure_of("host.clients", count, "private-dirty", cost.dirty_kib / cost.sessions, "KiB");
+	figure_of("host.clients", count, "own", cost.own_kib / cost.sessions, "KiB");
 	figure_of("host.clients", count, "monitor-pss", process_pss_kib(monitor), "KiB");
 }
 

@@ -62,7 +62,7 @@ static double sessions_kib(unsigned sessions)
 		if (!sessions_cost(monitor, &cost))
 			return -1;
 	} while (cost.sessions != sessions);
-	return cost.dirty_kib;
+	return cost.own_kib;
 }
 
 static void fill(struct level *l)

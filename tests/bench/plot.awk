@@ -155,7 +155,7 @@ function lives(x, y,    pair, batch, top, v) {
 function clients(x, y,    pss, own, top, v, step) {
 	pss = "host.clients.1.pss host.clients.10.pss host.clients.100.pss host.clients.1000.pss"
 	own = pss
-	gsub(/pss/, "private-dirty", own)
+	gsub(/pss/, "own", own)
 	top = largest(pss, 450) * 1.1
 	panel(x, y, "Memory of a session with its companion",
 		"KiB for each, over clients at the same time; shared pages divided by their users", 0, top, 0)

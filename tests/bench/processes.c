@@ -45,9 +45,10 @@ double process_pss_kib(pid_t pid)
 	return sum_kib(pid, names, COUNT(names));
 }
 
-static double process_dirty_kib(pid_t pid)
+/* Not the page tables of the simulator, which stand for a kernel's. */
+static double process_own_kib(pid_t pid)
 {
-	static const char *const names[] = { "Private_Dirty:" };
+	static const char *const names[] = { "Anonymous:" };
 
 	return sum_kib(pid, names, COUNT(names));
 }
@@ -113,7 +114,7 @@ int sessions_cost(pid_t monitor, struct session_cost *cost)
 			return 0;
 		cost->sessions += list[i].parent == monitor;
 		cost->pss_kib += pss;
-		cost->dirty_kib += process_dirty_kib(list[i].pid);
+		cost->own_kib += process_own_kib(list[i].pid);
 	}
 	return cost->sessions > 0;
 }

@@ -49,7 +49,7 @@ function clients(   n, i, p) {
 		if (has(p ".start"))
 			printf "  %-12s %10s %10s %12s %14s %14s\n", level[i], get(p ".pairs-per-second", "%.0f"),
 				get(p ".us-per-pair", "%.1f"), get(p ".start", "%.0f"), get(p ".pss", "%.0f"),
-				get(p ".private-dirty", "%.0f")
+				get(p ".own", "%.0f")
 	}
 	print ""
 }
