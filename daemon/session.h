@@ -70,6 +70,15 @@ struct device {
 	struct iob_region_info_rep regions[SESSION_MAX_REGIONS];
 };
 
+/* 64 KiB of mappings with what malloc() adds. */
+#define SESSION_BLOCK_MAPPINGS 744u
+
+struct mapping_block {
+	struct mapping_block *next;
+	uint32_t used;
+	struct mapping mappings[SESSION_BLOCK_MAPPINGS];
+};
+
 /* A request handed to the monitor. */
 struct pending {
 	LIST_ENTRY(pending) link;
@@ -140,9 +149,10 @@ struct session {
 	uint32_t next_serial;
 	uint32_t memory_count;
 	uint32_t handle_count;
-	uint64_t batch;	       /* counts MAP requests */
-	struct mapping *spare; /* not in use, linked by the left child */
-	uint32_t spare_count;
+	uint64_t batch; /* counts MAP requests */
+	struct mapping_block *blocks;
+	struct mapping *spare; /* of the blocks, not in use; linked by the left child */
+	uint32_t mapping_count;
 	const struct glue_mapper *glue;
 	LIST_HEAD(, handle) handles;
 	LIST_HEAD(, domain) domains;

@@ -79,8 +79,9 @@ uint32_t batch_reply_bytes(uint32_t count);
 
 struct session_cost {
 	unsigned sessions;
-	double pss_kib; /* of all sessions with their companions */
-	double own_kib; /* of that, what is nobody else's: heap, stack, data */
+	double pss_kib;	      /* of all sessions with their companions */
+	double own_kib;	      /* of that, what is nobody else's */
+	double anonymous_kib; /* heap, stack, data; where shared by both, for each */
 };
 
 /* Memory of all sessions of the broker. False where that cannot be looked at: only root may. */

@@ -49,7 +49,7 @@ static uint64_t random_hole(const struct level *l)
 	return FIRST_IOVA + random_number() % l->mappings * SPREAD + PAGE;
 }
 
-/* Private memory of all sessions, once there are no others than these: only the one that is being
+/* Heap of all sessions, once there are no others than these: only the one that is being
  * filled grows. -1 where it cannot be looked at. */
 static double sessions_kib(unsigned sessions)
 {
@@ -62,7 +62,7 @@ static double sessions_kib(unsigned sessions)
 		if (!sessions_cost(monitor, &cost))
 			return -1;
 	} while (cost.sessions != sessions);
-	return cost.own_kib;
+	return cost.anonymous_kib;
 }
 
 static void fill(struct level *l)

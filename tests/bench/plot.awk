@@ -36,7 +36,7 @@ function grid(v, label) {
 
 function goal_line(v, words) {
 	line(px, at_y(v), px + pw, at_y(v), "goal")
-	text(px + pw, at_y(v) - 5, words, "end", "goalword")
+	text(px + 4, at_y(v) + 14, words, "start", "goalword")
 }
 
 # Column i of n.
@@ -114,7 +114,7 @@ function batches(x, y,    v, low) {
 		grid(v, sprintf("%.1f", v))
 	goal_line(0.98, "goal: 0.98 at 256")
 	columns("1 16 256 1024")
-	curve(vm_ratio("iommufd", "2MiB", "map"), light, "2 MiB, both", 0)
+	curve(vm_ratio("iommufd", "2MiB", "map"), light, "2 MiB", 1)
 	curve(vm_ratio("type1", "2MiB", "map"), light, "", 0)
 	curve(vm_ratio("type1", "4KiB", "map"), green, "4 KiB, type1", 1)
 	curve(vm_ratio("iommufd", "4KiB", "map"), blue, "4 KiB, iommufd", 2)
@@ -133,7 +133,7 @@ function exchanges(x, y,    all, top, i, n, name, v) {
 		grid(v, v)
 	for (i = 1; i <= n; i++)
 		bars(i, n, name[i] ".brokered", name[i] ".bare")
-	goal_line(20, "")
+	goal_line(20, "goal for a pair: 20")
 	columns("empty pair 2&#215;16 2&#215;256 2&#215;1024")
 }
 
@@ -165,7 +165,7 @@ function clients(x, y,    pss, own, top, v, step) {
 	goal_line(400, "goal: 400")
 	columns("1 10 100 1,000")
 	curve(pss, blue, "all (PSS)", 0)
-	curve(own, grey, "of them its own", 1)
+	curve(own, grey, "of that its own", 1)
 }
 
 BEGIN { blue = "#1f5fa8"; green = "#2e7d4f"; grey = "#8a8f98"; light = "#c08a2b" }

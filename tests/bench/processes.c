@@ -45,8 +45,15 @@ double process_pss_kib(pid_t pid)
 	return sum_kib(pid, names, COUNT(names));
 }
 
-/* Not the page tables of the simulator, which stand for a kernel's. */
 static double process_own_kib(pid_t pid)
+{
+	static const char *const names[] = { "Private_Dirty:" };
+
+	return sum_kib(pid, names, COUNT(names));
+}
+
+/* Not the page tables of the simulator, which stand for a kernel's. */
+static double process_anonymous_kib(pid_t pid)
 {
 	static const char *const names[] = { "Anonymous:" };
 
@@ -115,6 +122,7 @@ int sessions_cost(pid_t monitor, struct session_cost *cost)
 		cost->sessions += list[i].parent == monitor;
 		cost->pss_kib += pss;
 		cost->own_kib += process_own_kib(list[i].pid);
+		cost->anonymous_kib += process_anonymous_kib(list[i].pid);
 	}
 	return cost->sessions > 0;
 }
