@@ -1267,6 +1267,75 @@ START_TEST(sim_survives_truncation)
 }
 END_TEST
 
+/* The writer of a table may put anything into it: what leads nowhere faults, and the process lives. */
+static void *table_taken(const struct rig *r)
+{
+	const struct sim_token_req q = { .token = r->token };
+	int fd = -1;
+	const struct sim_call c = { .fd = r->context,
+				    .op = SIM_OP_TABLE,
+				    .body = &q,
+				    .body_bytes = sizeof(q),
+				    .reply_fd = &fd };
+	void *base;
+
+	ck_assert_int_eq(sim_call(&c), 0);
+	ck_assert_int_eq(ftruncate(fd, 0), -1); /* sealed */
+	base = mmap(NULL, SIM_TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		    0);
+	ck_assert_ptr_ne(base, MAP_FAILED);
+	close(fd);
+	ck_assert_int_eq(sim_call(&c), -EBUSY); /* one writer */
+	return base;
+}
+
+START_TEST(sim_believes_no_table)
+{
+	static const struct {
+		uint32_t slot;
+		uint64_t offset;
+	} wrong[] = { { 1, PAGE }, { 1, PAGE << 20 }, { 1, (UINT64_MAX >> 4) & ~(PAGE - 1) },
+		      { 0, 0 },	   { 2, 0 },	      { 4095, 0 } };
+	struct rig r = rig_open(0);
+	const struct sim_token_req q = { .token = r.token };
+	struct sim_memory_rep known;
+	struct sim_table t;
+	void *base = table_taken(&r);
+	int fd;
+	uint8_t *bytes = file_make(&fd, 1);
+	const struct sim_call add = { .fd = r.context,
+				      .op = SIM_OP_MEMORY_ADD,
+				      .body = &q,
+				      .body_bytes = sizeof(q),
+				      .fds = &fd,
+				      .fd_count = 1,
+				      .reply = &known,
+				      .reply_bytes = sizeof(known) };
+
+	ck_assert_int_eq(sim_call(&add), 0);
+	ck_assert_uint_eq(known.slot, 1);
+	ck_assert_int_eq(sim_table_init_writer(&t, base, count_fence, NULL), 0);
+	t.head->max_bytes = UINT64_MAX;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		const struct sim_target target = { .slot = wrong[i].slot,
+						   .access = BOTH,
+						   .offset = wrong[i].offset };
+
+		ck_assert_int_eq(sim_table_map(&t, (i + 1) * PAGE, PAGE, &target), 0);
+		device_writes(&r, (i + 1) * PAGE, 8);
+		ck_assert_uint_eq(stats().dma_faults, i + 1);
+	}
+	for (size_t i = 512; i < 64 * 512; i++)
+		((uint64_t *)base)[i] = i * UINT64_C(0x9e3779b97f4a7c15);
+	device_writes(&r, 0x123000, 8);
+	ck_assert_uint_eq(stats().bound, 1);
+	sim_table_deinit(&t);
+	munmap(base, SIM_TABLE_BYTES);
+	file_drop(bytes, fd, 1);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(sim_maps_huge_pages)
 {
 	const uint64_t huge = UINT64_C(1) << 21;
@@ -2118,6 +2187,7 @@ static TCase *dma_case(void)
 	tcase_add_test(t, sim_guard_keeps_seals_off);
 	tcase_add_test(t, sim_survives_truncation);
 	tcase_add_test(t, sim_maps_huge_pages);
+	tcase_add_test(t, sim_believes_no_table);
 	tcase_add_test(t, sim_ranges_are_told);
 	tcase_add_test(t, sim_takes_many_mappings);
 	tcase_add_test(t, sim_memlock_limit);
