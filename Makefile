@@ -30,7 +30,8 @@ proto_private := proto/priv.c proto/rate.c
 glue_opener := $(addprefix kernel-glue/,driver.c opener.c sysfs.c vfio-quiesce.c type1-open.c \
 	iommufd-open.c sim-open.c)
 # Maps with descriptors it was given: session only.
-glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iommufd-map.c sim-map.c)
+glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iommufd-map.c sim-map.c \
+	sim-table.c)
 # Drives a device by a descriptor: the session for its client, the monitor to make it quiet.
 glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
 
@@ -45,7 +46,7 @@ session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_devic
 	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \
 	main.c mapping.c memory.c rate.c reply.c sandbox.c)
 sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c config.c device.c \
-	edu.c eventfd.c iommu.c irq.c log.c main.c memory.c object.c serve.c)
+	edu.c eventfd.c irq.c log.c main.c memory.c object.c serve.c table.c)
 library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c driver.c error.c \
 	events.c list.c mapping.c passing.c region.c transport.c)
 ctl     := $(addprefix client/iommuctl,.c -devices.c -doctor.c -domains.c -drivers.c -error.c -host.c \
@@ -156,14 +157,15 @@ $(programs) $(libraries): Makefile
 # backend. tests/harness: what those two share.
 
 unit_sources := $(wildcard tests/unit/*.c)
-# These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits.
+# These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits. And
+# the benchmark is other programs.
 ifeq ($(INSTRUMENT),valgrind)
-unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c,$(unit_sources))
+unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c %/test_bench.c,$(unit_sources))
 endif
 harness      := $(wildcard tests/harness/*.c)
 suites       := $(foreach s,unit conformance hostile,$(if $(wildcard tests/$s/*.c),$(BUILD)/tests/$s))
 
-tests: all $(suites) $(BUILD)/tests/steady
+tests: all $(suites) $(BUILD)/tests/steady $(BUILD)/bench/measure
 
 # The linker takes from here the modules that a unit test names, whoever they belong to.
 $(BUILD)/tests/modules.a: $(call objects,$(sort $(monitor) $(session) $(sim) $(library) $(ctl)))
@@ -185,6 +187,11 @@ $(demos): $(BUILD)/demo/%: $(BUILD)/obj/tests/demo/%.o \
 # A client that has to go on while monitors come and go: public library only, static (VM guests).
 $(BUILD)/tests/steady: $(call objects,tests/restart/steady.c tests/demo/edu.c) \
 		$(BUILD)/lib/libiommubroker.a
+	$(call link)
+
+# What operations cost, by the public library and by ioctl. Compiled with the tests, run by "bench".
+bench := $(BUILD)/bench/measure
+$(bench): $(call objects,$(wildcard tests/bench/*.c)) $(BUILD)/lib/libiommubroker.a
 	$(call link)
 
 # The runner learns its suites from the names of the files: test_NAME.c has test_NAME_suite().
@@ -218,6 +225,10 @@ demo:
 	@$(call need,build $(if $(filter 1,$(VM)),vm))
 	@$(again) all $(demos)
 	@IOB_BUILD='$(abspath $(BUILD))' VM='$(VM)' tests/demo/demo.sh
+bench:
+	@$(call need,build $(if $(filter 0,$(VM)),,vm))
+	@$(again) all $(bench)
+	@IOB_BUILD='$(abspath $(BUILD))' VM='$(VM)' tests/bench/bench.sh
 
 # ---- installation --------------------------------------------------------------------------------
 # PREFIX, DESTDIR and the directories below may be given. Where systemd, the shell's completion and
@@ -345,5 +356,5 @@ help:
 
 FORCE:
 .PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-install \
-	check-vm check-package check-restart demo install install-strip uninstall deb \
+	check-vm check-package check-restart demo bench install install-strip uninstall deb \
 	deps format format-check analyze clean help

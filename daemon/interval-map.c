@@ -3,11 +3,11 @@
  * interval-map.c - a red-black tree over IOVA, where each node knows the hole below it and the
  * largest hole of its subtree.
  *
- * What libbsd 0.11's tree.h does with RB_AUGMENT: a rotation recomputes the two nodes it turns and
- * the one above; RB_INSERT recomputes the parent of the new leaf, RB_REMOVE the parent of the
- * place that became empty, and only when a node with two children goes the whole way up. Neither
- * knows that the hole of the neighbour above changed. So rotations are left to the macro, which is
- * enough because a rotation changes no subtree's total, and the way up to the root is walked here.
+ * What libbsd's tree.h does with RB_AUGMENT: a rotation recomputes the two nodes it turns and the one
+ * above; RB_REMOVE recomputes the parent of the place that became empty, and only when a node with
+ * two children goes the whole way up. It does not know that the hole of the neighbour above changed.
+ * So holes are moved first, or with the new leaf, and repaired by a walk up that ends where nothing
+ * changes any more; what the macros do then changes no largest hole but those they recompute.
  */
 
 /* Before any include: tree.h takes whatever is defined when it is first read. */
@@ -47,10 +47,21 @@ static uint64_t mapping_last(const struct mapping *m)
 	return m->iova + (m->length - 1);
 }
 
-static void augment_up(struct mapping *m)
+/* The way up from a node whose hole or subtree changed, to where nothing changes any more; but at least
+ * to beyond upper, an ancestor whose hole changed too, or NULL. */
+static void augment_up(struct mapping *m, const struct mapping *upper)
 {
-	for (; m; m = RB_PARENT(m, link))
+	bool passed = upper == NULL;
+
+	for (; m; m = RB_PARENT(m, link)) {
+		uint64_t before = m->max_gap;
+
 		mapping_augment(m);
+		if (m == upper)
+			passed = true;
+		else if (passed && m->max_gap == before)
+			return;
+	}
 }
 
 void interval_map_init(struct interval_map *map)
@@ -58,6 +69,8 @@ void interval_map_init(struct interval_map *map)
 	RB_INIT(&map->tree);
 	map->bytes = 0;
 	map->count = 0;
+	map->made = NULL;
+	map->next = NULL;
 }
 
 struct mapping *interval_map_from(struct interval_map *map, uint64_t iova)
@@ -82,9 +95,11 @@ struct mapping *interval_map_next(struct mapping *m)
 
 struct mapping *interval_map_find(struct interval_map *map, uint64_t iova, uint64_t length)
 {
-	struct mapping *m = interval_map_from(map, iova);
+	struct mapping *m = map->next && map->next->iova == iova ? map->next : RB_ROOT(&map->tree);
 
-	return m && m->iova == iova && m->length == length ? m : NULL;
+	while (m && m->iova != iova)
+		m = iova < m->iova ? RB_LEFT(m, link) : RB_RIGHT(m, link);
+	return m && m->length == length ? m : NULL;
 }
 
 /* Lowest mapping that ends at or above address, or NULL. */
@@ -114,58 +129,109 @@ bool interval_map_overlaps(struct interval_map *map, uint64_t first, uint64_t la
 	return m && m->iova <= last;
 }
 
+/* Where a new mapping goes: its parent and on which side, and its neighbours in the order. */
+struct place {
+	struct mapping *parent;
+	struct mapping *below, *above;
+};
+
+/* Right behind the mapping made last, if it belongs there. */
+static bool find_next_place(const struct interval_map *map, const struct mapping *m,
+			    struct place *p)
+{
+	struct mapping *below = map->made, *above;
+
+	if (!below || below->iova >= m->iova)
+		return false;
+	above = interval_map_next(below);
+	if (above && above->iova < m->iova)
+		return false;
+	*p = (struct place){ .parent = RB_RIGHT(below, link) ? above : below,
+			     .below = below,
+			     .above = above };
+	return true;
+}
+
+/* One way down. */
+static void find_any_place(const struct interval_map *map, const struct mapping *m, struct place *p)
+{
+	struct mapping *at = RB_ROOT(&map->tree);
+
+	*p = (struct place){ 0 };
+	while (at) {
+		p->parent = at;
+		if (m->iova < at->iova) {
+			p->above = at;
+			at = RB_LEFT(at, link);
+		} else {
+			p->below = at;
+			at = RB_RIGHT(at, link);
+		}
+	}
+}
+
+/* Only the neighbours can overlap. */
+static int find_place(const struct interval_map *map, const struct mapping *m, struct place *p)
+{
+	if (!find_next_place(map, m, p))
+		find_any_place(map, m, p);
+	if (p->below && mapping_last(p->below) >= m->iova)
+		return -EEXIST;
+	return p->above && p->above->iova <= mapping_last(m) ? -EEXIST : 0;
+}
+
 /*
- * Neighbours in the order are always ancestor and descendant in the tree, so that one walk from
- * the lower of the new node and its upper neighbour, whose hole shrank, repairs both.
+ * The new node is linked as RB_INSERT would, which would search again. Neighbours in the order are
+ * always ancestor and descendant; a leaf's are both above it. So one way up repairs the largest holes
+ * before the tree is balanced, and rotations keep them right.
  */
 int interval_map_insert(struct interval_map *map, struct mapping *m)
 {
-	struct mapping *above;
+	struct place p;
 
 	if (m->length == 0 || mapping_last(m) < m->iova)
 		return -EINVAL; /* the contract of struct mapping is broken */
-	above = ending_from(map, m->iova);
-	if (above && above->iova <= mapping_last(m))
+	if (find_place(map, m, &p) < 0)
 		return -EEXIST;
-	if (above) {
-		m->gap = m->iova - (above->iova - above->gap);
-		above->gap = above->iova - mapping_last(m) - 1;
-	} else {
-		const struct mapping *below = RB_MAX(mapping_tree, &map->tree);
-
-		m->gap = below ? m->iova - mapping_last(below) - 1 : m->iova;
-	}
+	m->gap = p.below ? m->iova - mapping_last(p.below) - 1 : m->iova;
 	m->max_gap = m->gap;
-	RB_INSERT(mapping_tree, &map->tree, m);
-	augment_up(RB_RIGHT(m, link) ? above : m);
+	if (p.above)
+		p.above->gap = p.above->iova - mapping_last(m) - 1;
+	RB_SET(m, p.parent, link);
+	if (!p.parent)
+		RB_ROOT(&map->tree) = m;
+	else if (p.parent == p.above)
+		RB_LEFT(p.parent, link) = m;
+	else
+		RB_RIGHT(p.parent, link) = m;
+	augment_up(p.parent, p.above);
+	mapping_tree_RB_INSERT_COLOR(&map->tree, m);
+	map->made = m;
 	map->bytes += m->length;
 	map->count++;
 	return 0;
 }
 
-/*
- * Lowest node whose subtree changes when m is removed and the hole of above, the next mapping,
- * has grown. Where m has two children, above moves into its place. The rebalancing may push this
- * node further down but never takes an ancestor away from it.
- */
-static struct mapping *lowest_changed(struct mapping *m, struct mapping *above)
-{
-	if (RB_RIGHT(m, link) && RB_LEFT(m, link))
-		return RB_PARENT(above, link) == m ? above : RB_PARENT(above, link);
-	if (RB_RIGHT(m, link))
-		return above;
-	return RB_PARENT(m, link);
-}
-
+/* Its hole goes to the next mapping first. A node without a hole can then be taken out by the macro,
+ * which repairs the way up where it moves the next one into the empty place. */
 void interval_map_remove(struct interval_map *map, struct mapping *m)
 {
 	struct mapping *above = interval_map_next(m);
-	struct mapping *lowest = lowest_changed(m, above);
+	uint64_t gap = m->gap;
 
-	if (above)
-		above->gap += m->length + m->gap;
+	m->gap = 0;
+	if (above) {
+		bool is_below_us = RB_RIGHT(m, link) != NULL;
+
+		above->gap += m->length + gap;
+		augment_up(is_below_us ? above : m, is_below_us ? m : above);
+	} else {
+		augment_up(m, NULL);
+	}
 	RB_REMOVE(mapping_tree, &map->tree, m);
-	augment_up(lowest);
+	map->next = above;
+	if (map->made == m)
+		map->made = NULL;
 	map->bytes -= m->length;
 	map->count--;
 }

@@ -35,6 +35,9 @@ struct interval_map {
 	struct mapping_tree tree;
 	uint64_t bytes; /* sum of lengths */
 	uint32_t count;
+	/* Batches go upwards: the mapping made last, and the one above that removed last; or NULL. */
+	struct mapping *made;
+	struct mapping *next;
 };
 
 void interval_map_init(struct interval_map *map);

@@ -47,6 +47,8 @@ struct domain *domain_new(struct session *s, const struct priv_domain_created *c
 
 void domain_free(struct domain *d)
 {
+	if (d->session->glue->context_close)
+		d->session->glue->context_close(d->context_fd);
 	close(d->context_fd);
 	LIST_REMOVE(d, link);
 	free(d);

@@ -110,10 +110,6 @@ static int check_fixed(const struct handle *h, uint64_t iova, uint64_t length, s
 				 "iova 0x%llx-0x%llx is reserved or cannot be addressed; "
 				 "DOMAIN_INFO tells the ranges",
 				 (unsigned long long)iova, (unsigned long long)last);
-	if (interval_map_overlaps(&d->map, iova, last))
-		return fault_set(why, IOB_E_IOVA_OVERLAP, IOB_STEP_RANGE, EEXIST,
-				 "iova 0x%llx-0x%llx overlaps a mapping", (unsigned long long)iova,
-				 (unsigned long long)last);
 	return 0;
 }
 
@@ -180,6 +176,50 @@ static int check_map(const struct handle *h, const struct iob_map_op *op, struct
 
 /* ---- MAP ---- */
 
+/*
+ * Mappings come from blocks, because malloc() would take 8 bytes more for each, and time. What is let go
+ * of is used again; blocks go back when the session has no mapping left. What a client can make us hold
+ * is what its quota of mappings allows.
+ */
+static struct mapping *mapping_new(struct session *s)
+{
+	struct mapping_block *block = s->blocks;
+	struct mapping *m = s->spare;
+
+	if (m) {
+		s->spare = RB_LEFT(m, link);
+	} else {
+		if (!block || block->used == SESSION_BLOCK_MAPPINGS) {
+			block = malloc(sizeof(*block));
+			if (!block)
+				return NULL;
+			block->used = 0;
+			block->next = s->blocks;
+			s->blocks = block;
+		}
+		m = &block->mappings[block->used++];
+	}
+	s->mapping_count++;
+	return m;
+}
+
+/* One block stays: who maps and unmaps one page all the time has it at hand. */
+static void mapping_free(struct session *s, struct mapping *m)
+{
+	struct mapping_block *block;
+
+	RB_LEFT(m, link) = s->spare;
+	s->spare = m;
+	if (--s->mapping_count > 0)
+		return;
+	while ((block = s->blocks->next)) {
+		s->blocks->next = block->next;
+		free(block);
+	}
+	s->blocks->used = 0;
+	s->spare = NULL;
+}
+
 static int kernel_map(struct domain *d, const struct mapping *m, struct fault *why)
 {
 	const struct glue_mapper *glue = d->session->glue;
@@ -192,6 +232,16 @@ static int kernel_map(struct domain *d, const struct mapping *m, struct fault *w
 	return r;
 }
 
+static int mapping_insert(struct domain *d, struct mapping *m, struct fault *why)
+{
+	if (interval_map_insert(&d->map, m) == 0)
+		return 0;
+	return fault_set(why, IOB_E_IOVA_OVERLAP, IOB_STEP_RANGE, EEXIST,
+			 "iova 0x%llx-0x%llx overlaps a mapping", (unsigned long long)m->iova,
+			 (unsigned long long)(m->iova + m->length - 1));
+}
+
+/* In the map first: one search there finds both the place and what overlaps. */
 static int map_one(struct handle *h, const struct iob_map_op *op, uint64_t *iova, struct fault *why)
 {
 	struct domain *d = h->domain;
@@ -200,7 +250,7 @@ static int map_one(struct handle *h, const struct iob_map_op *op, uint64_t *iova
 
 	if (check_map(h, op, memory, iova, why) < 0)
 		return -1;
-	m = calloc(1, sizeof(*m));
+	m = mapping_new(d->session);
 	if (!m)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_LIMIT, ENOMEM, "out of memory");
 	m->iova = *iova;
@@ -208,6 +258,10 @@ static int map_one(struct handle *h, const struct iob_map_op *op, uint64_t *iova
 	m->offset = op->offset;
 	m->memory = memory;
 	m->access = op->flags & (IOB_READ | IOB_WRITE);
+	if (mapping_insert(d, m, why) < 0) {
+		mapping_free(d->session, m);
+		return -1;
+	}
 	int r = d->online ? kernel_map(d, m, why) : 0;
 
 	/* Without a monitor the last device can leave unannounced: recorded, for the next one. */
@@ -217,10 +271,10 @@ static int map_one(struct handle *h, const struct iob_map_op *op, uint64_t *iova
 		r = 0;
 	}
 	if (r < 0) {
-		free(m);
+		interval_map_remove(&d->map, m);
+		mapping_free(d->session, m);
 		return -1;
 	}
-	interval_map_insert(&d->map, m); /* cannot overlap: checked above */
 	memory->mappings++;
 	return 0;
 }
@@ -231,7 +285,7 @@ static void mapping_remove(struct domain *d, struct mapping *m)
 {
 	interval_map_remove(&d->map, m);
 	m->memory->mappings--;
-	free(m);
+	mapping_free(d->session, m);
 }
 
 static int kernel_unmap(struct domain *d, const struct mapping *m, struct fault *why)
@@ -330,36 +384,38 @@ static void batch_end(struct handle *h, const struct request *q, struct batch *b
 	reply(h, q->op, q->tag, out, bytes + b->rep.text_bytes, -1);
 }
 
-/* An operation from a newer client may be longer; what we do not know of it must be 0. */
-static int batch_operation(const struct request *q, const struct batch *b, uint32_t i, void *op,
-			   size_t op_bytes, struct fault *why)
+/* Operation i, as it lies in the request; or NULL. One from a newer client may be longer; what we do
+ * not know of it must be 0. */
+static const void *batch_operation(const struct request *q, const struct batch *b, uint32_t i,
+				   size_t op_bytes, struct fault *why)
 {
-	const uint8_t *p = q->body + sizeof(b->req) + (size_t)i * b->req.stride;
+	const uint8_t *op = q->body + sizeof(b->req) + (size_t)i * b->req.stride;
 
-	memset(op, 0, op_bytes);
-	if (operation_take(p, b->req.stride, op, op_bytes, op_bytes) < 0)
-		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-				 "%s: bytes of the operation beyond %zu are not known here and not "
-				 "0",
-				 q->operation->name, op_bytes);
-	return 0;
+	for (size_t at = op_bytes; at < b->req.stride; at++)
+		if (op[at] != 0) {
+			fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+				  "%s: bytes of the operation beyond %zu are not known here and "
+				  "not 0",
+				  q->operation->name, op_bytes);
+			return NULL;
+		}
+	return op;
 }
 
 void mapping_map(struct handle *h, const struct request *q)
 {
 	struct batch b;
 	struct fault why;
-	struct iob_map_op op;
 
-	if (batch_begin(h, q, sizeof(op), &b, &why) < 0) {
+	if (batch_begin(h, q, sizeof(struct iob_map_op), &b, &why) < 0) {
 		reply_fault(h, q->op, q->tag, &why);
 		return;
 	}
 	h->session->batch++;
 	for (uint32_t i = 0; i < b.req.count; i++) {
+		const struct iob_map_op *op = batch_operation(q, &b, i, sizeof(*op), &why);
 		uint64_t iova = 0;
-		bool ok = batch_operation(q, &b, i, &op, sizeof(op), &why) == 0 &&
-			  map_one(h, &op, &iova, &why) == 0;
+		bool ok = op && map_one(h, op, &iova, &why) == 0;
 
 		batch_result(&b, i, iova, ok ? NULL : &why);
 	}
@@ -370,17 +426,16 @@ void mapping_unmap(struct handle *h, const struct request *q)
 {
 	struct batch b;
 	struct fault why;
-	struct iob_unmap_op op = { 0 };
 
-	if (batch_begin(h, q, sizeof(op), &b, &why) < 0) {
+	if (batch_begin(h, q, sizeof(struct iob_unmap_op), &b, &why) < 0) {
 		reply_fault(h, q->op, q->tag, &why);
 		return;
 	}
 	for (uint32_t i = 0; i < b.req.count; i++) {
-		bool ok = batch_operation(q, &b, i, &op, sizeof(op), &why) == 0 &&
-			  unmap_one(h, &op, &why) == 0;
+		const struct iob_unmap_op *op = batch_operation(q, &b, i, sizeof(*op), &why);
+		bool ok = op && unmap_one(h, op, &why) == 0;
 
-		batch_result(&b, i, op.iova, ok ? NULL : &why);
+		batch_result(&b, i, op ? op->iova : 0, ok ? NULL : &why);
 	}
 	batch_end(h, q, &b);
 }

@@ -130,6 +130,7 @@ static struct memory *memory_new(struct handle *h, int fd, uint32_t access, stru
 	} while (m->id == 0 || memory_by_id(h, m->id));
 	m->handle = h;
 	LIST_INSERT_HEAD(&h->memories, m, link);
+	LIST_INSERT_HEAD(&s->memories[m->id % SESSION_MEMORY_BUCKETS], m, in_bucket);
 	s->memory_count++;
 	return m;
 }
@@ -141,6 +142,7 @@ void memory_free(struct memory *m)
 	s->glue->memory_close(&m->glue);
 	closer_close(m->glue.fd);
 	LIST_REMOVE(m, link);
+	LIST_REMOVE(m, in_bucket);
 	s->memory_count--;
 	free(m);
 }
@@ -149,8 +151,8 @@ struct memory *memory_by_id(struct handle *h, uint32_t id)
 {
 	struct memory *m;
 
-	LIST_FOREACH(m, &h->memories, link)
-		if (m->id == id)
+	LIST_FOREACH(m, &h->session->memories[id % SESSION_MEMORY_BUCKETS], in_bucket)
+		if (m->id == id && m->handle == h)
 			return m;
 	return NULL;
 }

@@ -22,8 +22,10 @@
 #include "proto/rate.h"
 
 /* Named limits of one session. */
-#define SESSION_MAX_FDS	       4096u		    /* RLIMIT_NOFILE */
-#define SESSION_MAX_MEMORIES   2048u		    /* registered, over all handles */
+#define SESSION_MAX_FDS	     4096u /* RLIMIT_NOFILE */
+#define SESSION_MAX_MEMORIES 2048u /* registered, over all handles */
+/* Ids of a handle follow each other: a bucket has few, whatever a client does. */
+#define SESSION_MEMORY_BUCKETS 512u
 #define SESSION_MAX_REGIONS    16u		    /* of a device, that are looked at */
 #define SESSION_RATE_WINDOW_NS UINT64_C(1000000000) /* max-rate: what may come at once */
 
@@ -34,6 +36,7 @@ struct handle;
 /* Memory that a client registered on one handle. Freed with the handle, or by MEMORY_DROP. */
 struct memory {
 	LIST_ENTRY(memory) link;
+	LIST_ENTRY(memory) in_bucket;
 	struct handle *handle;
 	struct glue_memory glue; /* owns fd */
 	uint32_t id;
@@ -67,6 +70,15 @@ struct device {
 	bool direct;	      /* the client may have the fd */
 	struct iob_device_info_rep info;
 	struct iob_region_info_rep regions[SESSION_MAX_REGIONS];
+};
+
+/* 64 KiB of mappings with what malloc() adds. */
+#define SESSION_BLOCK_MAPPINGS 744u
+
+struct mapping_block {
+	struct mapping_block *next;
+	uint32_t used;
+	struct mapping mappings[SESSION_BLOCK_MAPPINGS];
 };
 
 /* A request handed to the monitor. */
@@ -145,10 +157,14 @@ struct session {
 	struct rate rate;
 	struct event *on_rate; /* the end of a pause; NULL: there was none yet */
 	bool throttled;
+	struct mapping_block *blocks;
+	struct mapping *spare; /* of the blocks, not in use; linked by the left child */
+	uint32_t mapping_count;
 	const struct glue_mapper *glue;
 	LIST_HEAD(, handle) handles;
 	LIST_HEAD(, domain) domains;
 	LIST_HEAD(, pending) pendings;
+	LIST_HEAD(, memory) memories[SESSION_MEMORY_BUCKETS]; /* by id */
 	_Alignas(8) uint8_t in[IOB_MAX_MSG_BYTES];
 	_Alignas(8) uint8_t out[IOB_MAX_MSG_BYTES];
 };

@@ -130,6 +130,13 @@ struct glue_memory {
 	void *address; /* type1, iommufd: whole file, never touched; sim: one page. Held so that
 			 * no write seal can be added while the memory is registered */
 	size_t address_bytes;
+
+	/* sim only: what its process calls it; known there from the first map() on */
+	int sim_context; /* borrowed */
+	uint32_t sim_token;
+	uint32_t sim_slot; /* 0: not known there */
+	int sim_write_error;
+	uint64_t sim_bytes;
 };
 
 struct glue_mapper {
@@ -141,6 +148,8 @@ struct glue_mapper {
 	bool attach_needs_device;
 
 	/* ---- context ---- */
+	/* The context's descriptor is about to be closed, its memories are. NULL: nothing to do. */
+	void (*context_close)(int context_fd);
 	int (*attach)(int context_fd, uint32_t token, int device_fd, struct fault *why);
 	/* Addressable IOVA ranges, ascending, at most *count; *count is set. *page_sizes: bit n for
 	 * pages of 2^n. Before the first attach what is known so far. */
@@ -152,7 +161,7 @@ struct glue_mapper {
 	/* -ENXIO: the context has lost its last device and takes no mappings (type1). The caller has
 	 * checked everything the kernel would not. access: IOB_READ | IOB_WRITE. No
 	 * fault: the hot path; glue_map_fault() explains the errno afterwards. */
-	int (*map)(int context_fd, uint32_t token, const struct glue_memory *m, uint64_t offset,
+	int (*map)(int context_fd, uint32_t token, struct glue_memory *m, uint64_t offset,
 		   uint64_t length, uint64_t iova, uint32_t access);
 	/* Exactly one earlier mapping. -ENOENT: it was not there. */
 	int (*unmap)(int context_fd, uint32_t token, uint64_t iova, uint64_t length);

@@ -130,7 +130,7 @@ static int map_address(int context_fd, uint32_t token, uint64_t address, uint64_
 
 /* By file where that is safe: it pins whole huge pages at once, and looks neither at the access mode
  * nor at the seals of the descriptor; whoever registered the memory did. */
-static int iommufd_map(int context_fd, uint32_t token, const struct glue_memory *m, uint64_t offset,
+static int iommufd_map(int context_fd, uint32_t token, struct glue_memory *m, uint64_t offset,
 		       uint64_t length, uint64_t iova, uint32_t access)
 {
 	int rc = mapper_memory_check(m, offset, length, access);

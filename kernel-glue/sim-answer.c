@@ -7,10 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel-glue/sim-memory.h"
 #include "kernel-glue/sim-serve.h"
 
-#define COUNTED_FDS 4096 /* as many as sim-main.c allows */
+#define COUNTED_FDS 8192 /* as many as sim-main.c allows */
 
 /* ---- control ---- */
 
@@ -33,11 +32,12 @@ static int answer_stats(struct sim_request *r)
 	s->fds = count_fds();
 	s->handles = w->handle_count;
 	s->contexts = w->context_count;
-	s->mappings = w->pool.mappings;
 	s->dma_transfers = w->dma_transfers;
 	s->dma_faults = w->dma_faults;
-	LIST_FOREACH(c, &w->contexts, link)
-		s->mapped_bytes += c->iommu.bytes;
+	LIST_FOREACH(c, &w->contexts, link) {
+		s->mappings += atomic_load(&c->table.head->mappings);
+		s->mapped_bytes += atomic_load(&c->table.head->bytes);
+	}
 	for (uint32_t i = 0; i < w->device_count; i++) {
 		s->bound += w->devices[i].context != NULL;
 		s->attached += w->devices[i].attached;
@@ -125,32 +125,57 @@ static struct sim_context *find_context(const struct sim_request *r, uint32_t to
 	return token == c->token && !c->revoked ? c : NULL;
 }
 
-static int answer_map(struct sim_request *r)
+static int answer_table(struct sim_request *r)
 {
-	const struct sim_map_req *q = r->body;
+	const struct sim_token_req *q = r->body;
 	struct sim_context *c = find_context(r, q->token);
-	struct sim_window window;
+
+	if (!c)
+		return -ENOENT;
+	if (c->table_given)
+		return -EBUSY;
+	r->reply_fd = fcntl(c->table_fd, F_DUPFD_CLOEXEC, 0);
+	if (r->reply_fd < 0)
+		return -errno;
+	c->table_given = true;
+	return 0;
+}
+
+static int answer_memory_add(struct sim_request *r)
+{
+	const struct sim_token_req *q = r->body;
+	struct sim_context *c = find_context(r, q->token);
+	struct sim_memory_rep *s = r->reply;
 	int error;
 
 	if (!c)
 		return -ENOENT;
-	error = sim_iommu_check(&c->iommu, q->iova, q->length, q->access);
-	if (!error)
-		error = sim_memory_map(r->fds[0], q->offset, q->length, q->access, &window);
+	error = sim_context_add_file(c, r->fds[0], &s->slot);
 	if (error)
 		return error;
-	error = sim_iommu_map(&c->iommu, q->iova, q->length, q->access, &window);
-	if (error)
-		sim_memory_unmap(&window);
-	return error;
+	s->bytes = c->files[s->slot].bytes;
+	s->write_error = c->files[s->slot].write_error;
+	return 0;
 }
 
-static int answer_unmap(struct sim_request *r)
+/* What still names the slot leads nowhere from now on. */
+static int answer_memory_drop(struct sim_request *r)
 {
-	const struct sim_unmap_req *q = r->body;
+	const struct sim_memory_req *q = r->body;
 	struct sim_context *c = find_context(r, q->token);
+	struct sim_file *file = c ? sim_context_file(c, q->slot) : NULL;
 
-	return c ? sim_iommu_unmap(&c->iommu, q->iova, q->length) : -ENOENT;
+	if (!file)
+		return -ENOENT;
+	sim_file_unmap(file);
+	return 0;
+}
+
+/* One thing after the other here: that this is answered says that no DMA is under way. */
+static int answer_fence(struct sim_request *r)
+{
+	(void)r;
+	return 0;
 }
 
 static int answer_ranges(struct sim_request *r)
@@ -161,7 +186,7 @@ static int answer_ranges(struct sim_request *r)
 
 	if (!find_context(r, q->token))
 		return -ENOENT;
-	ranges = sim_iommu_ranges(&s->count);
+	ranges = sim_table_ranges(&s->count);
 	memcpy(s->ranges, ranges, s->count * sizeof(*ranges));
 	s->page_sizes = SIM_PAGE_SIZES;
 	return 0;
@@ -198,8 +223,11 @@ static const struct sim_operation operations[] = {
 	ROW(BIND, CONTROL, answer_bind, SIZE(sim_bind_req), 0, 0, 1, 1),
 	ROW(DRIVER, CONTROL, answer_driver, SIZE(sim_driver_req), 0, 0, 0, 0),
 	ROW(DUP, CONTEXT | SIM_KIND_DEVICE, answer_dup, 0, 0, 0, 0, 0),
-	ROW(MAP, CONTEXT, answer_map, SIZE(sim_map_req), 0, 0, 1, 1),
-	ROW(UNMAP, CONTEXT, answer_unmap, SIZE(sim_unmap_req), 0, 0, 0, 0),
+	ROW(TABLE, CONTEXT, answer_table, SIZE(sim_token_req), 0, 0, 0, 0),
+	ROW(MEMORY_ADD, CONTEXT, answer_memory_add,
+	    SIZE(sim_token_req), 0, SIZE(sim_memory_rep), 1, 1),
+	ROW(MEMORY_DROP, CONTEXT, answer_memory_drop, SIZE(sim_memory_req), 0, 0, 0, 0),
+	ROW(FENCE, CONTEXT, answer_fence, 0, 0, 0, 0, 0),
 	ROW(RANGES, CONTEXT, answer_ranges, SIZE(sim_token_req), 0, SIZE(sim_ranges_rep), 0, 0),
 	ROW(REVOKE, CONTEXT, answer_revoke, SIZE(sim_token_req), 0, 0, 0, 0),
 	ROW(ATTACH, DEVICE, sim_answer_attach, SIZE(sim_token_req), 0, 0, 0, 0),

@@ -23,17 +23,21 @@
 static bool move_page(struct sim_device *d, bool to_memory, uint64_t iova, uint8_t *data,
 		      size_t bytes)
 {
-	uint64_t room;
+	struct sim_table_head *head;
+	bool moved = false;
 	void *memory;
 
 	if (!d->attached)
 		return false;
-	memory = sim_iommu_translate(&d->context->iommu, iova, to_memory ? IOB_WRITE : IOB_READ,
-				     &room);
-	if (!memory)
-		return false;
-	return to_memory ? sim_memory_copy(memory, data, bytes) :
-			   sim_memory_copy(data, memory, bytes);
+	head = d->context->table.head;
+	atomic_store(&head->busy, 1); /* before the table is looked at */
+	memory = sim_context_translate(d->context, iova, to_memory ? IOB_WRITE : IOB_READ);
+	if (memory && to_memory)
+		moved = sim_memory_copy(memory, data, bytes);
+	else if (memory)
+		moved = sim_memory_copy(data, memory, bytes);
+	atomic_store(&head->busy, 0);
+	return moved;
 }
 
 static void on_dma(void *context, bool to_memory, uint64_t iova, uint8_t *data, size_t bytes)

@@ -32,9 +32,7 @@
 #include "kernel-glue/sim-object.h"
 
 #define NOBODY		    65534u
-#define MAX_FDS		    4096u
-#define MAP_COUNT_FILE	    "/proc/sys/vm/max_map_count"
-#define OWN_MAPPINGS	    2048u /* kept free for libraries, heap and the like */
+#define MAX_FDS		    8192u
 #define MEMLOCK_ENVIRONMENT "IOB_SIM_MEMLOCK"
 
 static int complain(const char *what, int error)
@@ -54,23 +52,6 @@ static uint64_t parse_number(const char *text, uint64_t limit)
 	errno = 0;
 	value = strtoull(text, &end, 10);
 	return errno || *end || value > limit ? 0 : value;
-}
-
-/* Each mapping is at most one of the kernel's for us. Below its limit no munmap() can fail for
- * having to split one, and so an UNMAP always lets go of the memory. */
-static size_t get_max_mappings(void)
-{
-	char text[32] = "";
-	int fd = open(MAP_COUNT_FILE, O_RDONLY | O_CLOEXEC);
-	size_t n = fd >= 0 ? (size_t)read(fd, text, sizeof(text) - 1) : 0;
-	uint64_t limit;
-
-	if (fd >= 0)
-		close(fd);
-	text[n < sizeof(text) ? n : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	limit = parse_number(text, 1u << 20);
-	return limit > OWN_MAPPINGS ? (size_t)limit - OWN_MAPPINGS : 32768;
 }
 
 static uint64_t get_max_bytes(void)
@@ -134,7 +115,7 @@ static int prepare(struct sim_world *w, uint32_t devices)
 	if (!error)
 		error = sim_eventfd_init();
 	if (!error)
-		error = sim_world_init(w, devices, get_max_mappings(), get_max_bytes());
+		error = sim_world_init(w, devices, get_max_bytes());
 	if (!error)
 		error = sim_handle_adopt(w, SIM_KIND_CONTROL, SIM_CONTROL_FD);
 	return error;

@@ -2,15 +2,19 @@
 /*
  * sim-map.c - glue_mapper_sim: what a session asks of the simulator, over the descriptors it has.
  *
- * Not glue: nothing is decided here. Every function is one request; the answers and their errno
- * are the simulator's, which are those of iommufd and vfio-pci (see sim-iommu.c, sim-irq.c).
+ * The address space is a table in shared memory, which this side writes (sim-table.h); everything
+ * else is a request. The errnos are those of iommufd and vfio-pci.
  */
+#include <bsd/sys/queue.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "kernel-glue/glue.h"
 #include "kernel-glue/sim-call.h"
+#include "kernel-glue/sim-table.h"
 
 static int ask(int fd, uint32_t op, const void *body, size_t body_bytes, void *reply,
 	       size_t reply_bytes)
@@ -88,35 +92,163 @@ static int sim_memory_open(struct glue_memory *m, struct fault *why)
 	return 0;
 }
 
+/* A mapping that would still name it is the caller's mistake, and leads nowhere. */
 static void sim_memory_close(struct glue_memory *m)
 {
+	const struct sim_memory_req q = { .token = m->sim_token, .slot = m->sim_slot };
+
+	if (m->sim_slot)
+		ask(m->sim_context, SIM_OP_MEMORY_DROP, &q, sizeof(q), NULL, 0);
+	m->sim_slot = 0;
 	if (m->address)
 		munmap(m->address, m->address_bytes);
 	m->address = NULL;
 	m->address_bytes = 0;
 }
 
-static int sim_map(int context_fd, uint32_t token, const struct glue_memory *m, uint64_t offset,
-		   uint64_t length, uint64_t iova, uint32_t access)
+/* ---- the tables of the contexts ---- */
+
+struct writer {
+	LIST_ENTRY(writer) link;
+	int context_fd;
+	uint32_t token;
+	struct sim_table table;
+};
+
+static LIST_HEAD(, writer) writers = LIST_HEAD_INITIALIZER(writers);
+
+static void writer_free(struct writer *w)
 {
-	const struct sim_map_req q = {
-		.token = token, .access = access, .offset = offset, .length = length, .iova = iova
-	};
+	LIST_REMOVE(w, link);
+	sim_table_deinit(&w->table);
+	munmap(w->table.head, SIM_TABLE_BYTES);
+	free(w);
+}
+
+static void sim_context_close(int context_fd)
+{
+	struct writer *w, *next;
+
+	LIST_FOREACH_SAFE(w, &writers, link, next)
+		if (w->context_fd == context_fd)
+			writer_free(w);
+}
+
+static int writer_fence(void *context)
+{
+	const struct writer *w = context;
+
+	return ask(w->context_fd, SIM_OP_FENCE, NULL, 0, NULL, 0);
+}
+
+static int table_take(int context_fd, uint32_t token, void **base)
+{
+	const struct sim_token_req q = { .token = token };
+	int fd = -1;
 	const struct sim_call c = { .fd = context_fd,
-				    .op = SIM_OP_MAP,
+				    .op = SIM_OP_TABLE,
+				    .body = &q,
+				    .body_bytes = sizeof(q),
+				    .reply_fd = &fd };
+	int error = sim_call(&c);
+
+	if (error)
+		return error;
+	*base = mmap(NULL, SIM_TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		     0);
+	error = *base == MAP_FAILED ? -errno : 0;
+	close(fd);
+	return error;
+}
+
+static struct writer *writer_new(int context_fd, uint32_t token, int *error)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+	void *base = NULL;
+
+	*error = w ? table_take(context_fd, token, &base) : -ENOMEM;
+	if (*error) {
+		free(w);
+		return NULL;
+	}
+	sim_context_close(context_fd); /* an earlier context that had this number */
+	w->context_fd = context_fd;
+	w->token = token;
+	LIST_INSERT_HEAD(&writers, w, link);
+	*error = sim_table_init_writer(&w->table, base, writer_fence, w);
+	if (*error) {
+		writer_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+static struct writer *writer_get(int context_fd, uint32_t token, int *error)
+{
+	struct writer *w;
+
+	LIST_FOREACH(w, &writers, link)
+		if (w->context_fd == context_fd && w->token == token)
+			return w;
+	return writer_new(context_fd, token, error);
+}
+
+/* ---- mapping ---- */
+
+static int memory_announce(int context_fd, uint32_t token, struct glue_memory *m)
+{
+	const struct sim_token_req q = { .token = token };
+	struct sim_memory_rep r;
+	const struct sim_call c = { .fd = context_fd,
+				    .op = SIM_OP_MEMORY_ADD,
 				    .body = &q,
 				    .body_bytes = sizeof(q),
 				    .fds = &m->fd,
-				    .fd_count = 1 };
+				    .fd_count = 1,
+				    .reply = &r,
+				    .reply_bytes = sizeof(r) };
+	int error = sim_call(&c);
 
-	return sim_call(&c);
+	if (error)
+		return error;
+	if (r.slot == 0 || r.slot >= SIM_MAX_SLOTS)
+		return -EIO;
+	m->sim_context = context_fd;
+	m->sim_token = token;
+	m->sim_slot = r.slot;
+	m->sim_write_error = r.write_error;
+	m->sim_bytes = r.bytes;
+	return 0;
+}
+
+static int sim_map(int context_fd, uint32_t token, struct glue_memory *m, uint64_t offset,
+		   uint64_t length, uint64_t iova, uint32_t access)
+{
+	int error = 0;
+	struct writer *w = writer_get(context_fd, token, &error);
+	struct sim_target target = { .access = access, .offset = offset };
+
+	if (!w)
+		return error;
+	if (!m->sim_slot)
+		error = memory_announce(context_fd, token, m);
+	if (error)
+		return error;
+	if ((offset & (SIM_PAGE_BYTES - 1)) || offset > m->sim_bytes ||
+	    length > m->sim_bytes - offset)
+		return -EINVAL;
+	if ((access & IOB_WRITE) && m->sim_write_error)
+		return -m->sim_write_error;
+	target.slot = m->sim_slot;
+	return sim_table_map(&w->table, iova, length, &target);
 }
 
 static int sim_unmap(int context_fd, uint32_t token, uint64_t iova, uint64_t length)
 {
-	const struct sim_unmap_req q = { .token = token, .iova = iova, .length = length };
+	int error = 0;
+	struct writer *w = writer_get(context_fd, token, &error);
 
-	return ask(context_fd, SIM_OP_UNMAP, &q, sizeof(q), NULL, 0);
+	return w ? sim_table_unmap(&w->table, iova, length) : error;
 }
 
 /* ---- device ---- */
@@ -192,6 +324,7 @@ const struct glue_mapper glue_mapper_sim = {
 	.backend = IOB_BACKEND_SIM,
 	.maps_need_device = false,
 	.attach_needs_device = true,
+	.context_close = sim_context_close,
 	.attach = sim_attach,
 	.ranges = sim_ranges,
 	.memory_open = sim_memory_open,

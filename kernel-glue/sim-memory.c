@@ -10,14 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 static sigjmp_buf copy_failed;
 static volatile sig_atomic_t copying;
@@ -36,53 +34,41 @@ int sim_memory_init(void)
 	return sigaction(SIGBUS, &action, NULL) ? -errno : 0;
 }
 
-/* Page size of the file, or 0 when it is of the wrong kind. F_GET_SEALS comes first: it answers
- * for shmem and hugetlbfs only, and unlike fstat it never waits for anybody's file server. */
-static uint64_t file_page_bytes(int fd)
-{
-	struct statfs fs;
-
-	if (fcntl(fd, F_GET_SEALS) < 0 || fstatfs(fd, &fs) || fs.f_bsize <= 0)
-		return 0;
-	return fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : SIM_PAGE_BYTES;
-}
-
-static int check_range(int fd, uint64_t offset, uint64_t length)
+/* F_GET_SEALS comes first: it answers for shmem and hugetlbfs only, and unlike fstat it never waits for
+ * anybody's file server. */
+static int file_bytes(int fd, size_t *bytes)
 {
 	struct stat st;
-	uint64_t end;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0)
 		return -EINVAL;
-	if ((offset | length) & (SIM_PAGE_BYTES - 1))
-		return -EINVAL;
-	if (!length || __builtin_add_overflow(offset, length, &end) || end > (uint64_t)st.st_size)
-		return -EINVAL;
+	*bytes = (size_t)st.st_size;
 	return 0;
 }
 
-int sim_memory_map(int fd, uint64_t offset, uint64_t length, uint32_t access,
-		   struct sim_window *window)
+int sim_file_map(int fd, struct sim_file *file)
 {
-	const int protection = access & IOB_WRITE ? PROT_READ | PROT_WRITE : PROT_READ;
-	const uint64_t page = file_page_bytes(fd);
-	uint64_t start, bytes;
-	void *base;
+	struct sim_file f = { 0 };
+	int error = file_bytes(fd, &f.bytes);
 
-	if (!page || check_range(fd, offset, length))
-		return -EINVAL;
-	start = offset & ~(page - 1);
-	bytes = (offset - start + length + page - 1) & ~(page - 1);
-	base = mmap(NULL, bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, (off_t)start);
-	if (base == MAP_FAILED)
+	if (error)
+		return error;
+	f.base = mmap(NULL, f.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (f.base == MAP_FAILED) {
+		f.write_error = errno;
+		f.base = mmap(NULL, f.bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	}
+	if (f.base == MAP_FAILED)
 		return -errno;
-	*window = (struct sim_window){ .base = base, .bytes = bytes, .offset = offset - start };
+	*file = f;
 	return 0;
 }
 
-void sim_memory_unmap(const struct sim_window *window)
+void sim_file_unmap(struct sim_file *file)
 {
-	munmap(window->base, window->bytes);
+	if (file->base)
+		munmap(file->base, file->bytes);
+	*file = (struct sim_file){ 0 };
 }
 
 /* The fences keep the compiler from moving the copy out of the guarded part: it does not know that

@@ -9,13 +9,34 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "kernel-glue/sim-memory.h"
 #include "kernel-glue/sim-serve.h"
 
 /* ---- contexts ---- */
+
+/* Sealed, so that the writer cannot cut it short. The size is an address space: pages come when they
+ * are used. */
+static int table_open(struct sim_context *c)
+{
+	void *base = MAP_FAILED;
+
+	c->table_fd = memfd_create("iommu-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (c->table_fd >= 0 && ftruncate(c->table_fd, SIM_TABLE_BYTES) == 0 &&
+	    fcntl(c->table_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		base = mmap(NULL, SIM_TABLE_BYTES, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_NORESERVE, c->table_fd, 0);
+	if (base == MAP_FAILED) {
+		if (c->table_fd >= 0)
+			close(c->table_fd);
+		return -ENOMEM;
+	}
+	sim_table_init_reader(&c->table, base);
+	c->table.head->max_bytes = c->world->max_bytes;
+	return 0;
+}
 
 struct sim_context *sim_context_new(struct sim_world *w)
 {
@@ -27,10 +48,13 @@ struct sim_context *sim_context_new(struct sim_world *w)
 	if (!c)
 		return NULL;
 	c->world = w;
+	if (table_open(c)) {
+		free(c);
+		return NULL;
+	}
 	if (++w->next_token == 0)
 		w->next_token = 1;
 	c->token = w->next_token;
-	sim_iommu_init(&c->iommu, &w->pool);
 	LIST_INSERT_HEAD(&w->contexts, c, link);
 	w->context_count++;
 	return c;
@@ -40,7 +64,11 @@ void sim_context_put(struct sim_context *c)
 {
 	if (c->handles || c->bound)
 		return;
-	sim_iommu_clear(&c->iommu);
+	for (uint32_t i = 0; i < c->file_count; i++)
+		sim_file_unmap(&c->files[i]);
+	free(c->files);
+	munmap(c->table.head, SIM_TABLE_BYTES);
+	close(c->table_fd);
 	LIST_REMOVE(c, link);
 	c->world->context_count--;
 	free(c);
@@ -57,13 +85,67 @@ static bool is_attached_to(const struct sim_context *c)
 	return false;
 }
 
+/* All nodes become zeros again, whatever the writer thinks of them; the head stays. */
 int sim_context_revoke(struct sim_context *c)
 {
-	sim_iommu_clear(&c->iommu);
+	if (fallocate(c->table_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)SIM_PAGE_BYTES, (off_t)(SIM_TABLE_BYTES - SIM_PAGE_BYTES)))
+		return -errno;
+	atomic_store(&c->table.head->mappings, 0);
+	atomic_store(&c->table.head->bytes, 0);
 	if (is_attached_to(c))
 		return -EBUSY;
 	c->revoked = true;
+	atomic_store(&c->table.head->revoked, 1);
 	return 0;
+}
+
+/* ---- what devices may reach ---- */
+
+static uint32_t free_slot(struct sim_context *c)
+{
+	uint32_t slot = 1, room = c->file_count ? 2 * c->file_count : 8;
+	struct sim_file *files;
+
+	while (slot < c->file_count && c->files[slot].base)
+		slot++;
+	if (slot < c->file_count)
+		return slot;
+	if (room > SIM_MAX_SLOTS)
+		return 0;
+	files = realloc(c->files, room * sizeof(*files));
+	if (!files)
+		return 0;
+	memset(&files[c->file_count], 0, (room - c->file_count) * sizeof(*files));
+	c->files = files;
+	c->file_count = room;
+	return slot;
+}
+
+int sim_context_add_file(struct sim_context *c, int fd, uint32_t *slot)
+{
+	*slot = free_slot(c);
+	return *slot ? sim_file_map(fd, &c->files[*slot]) : -ENFILE;
+}
+
+struct sim_file *sim_context_file(struct sim_context *c, uint32_t slot)
+{
+	return slot < c->file_count && c->files[slot].base ? &c->files[slot] : NULL;
+}
+
+/* The table is the writer's: nothing in it is believed. */
+void *sim_context_translate(struct sim_context *c, uint64_t iova, uint32_t access)
+{
+	struct sim_target target;
+	const struct sim_file *file;
+
+	if (c->revoked || sim_table_find(&c->table, iova, &target) ||
+	    (target.access & access) != access)
+		return NULL;
+	file = sim_context_file(c, target.slot);
+	if (!file || target.offset >= file->bytes || ((access & IOB_WRITE) && file->write_error))
+		return NULL;
+	return (char *)file->base + target.offset;
 }
 
 /* ---- handles ---- */
@@ -173,11 +255,9 @@ void sim_handle_free(struct sim_handle *h)
 
 /* ---- the whole ---- */
 
-int sim_world_init(struct sim_world *w, uint32_t devices, size_t max_mappings, uint64_t max_bytes)
+int sim_world_init(struct sim_world *w, uint32_t devices, uint64_t max_bytes)
 {
-	*w = (struct sim_world){ .pool = { .max_mappings = max_mappings,
-					   .max_bytes = max_bytes,
-					   .release = sim_memory_unmap } };
+	*w = (struct sim_world){ .max_bytes = max_bytes };
 	LIST_INIT(&w->handles);
 	LIST_INIT(&w->contexts);
 	w->base = event_base_new();

@@ -14,13 +14,14 @@
 #include <sys/queue.h>
 
 #include "kernel-glue/sim-edu.h"
-#include "kernel-glue/sim-iommu.h"
 #include "kernel-glue/sim-irq.h"
+#include "kernel-glue/sim-memory.h"
+#include "kernel-glue/sim-table.h"
 #include "kernel-glue/sim-wire.h"
 
-#define SIM_MAX_HANDLES	       1024u
+#define SIM_MAX_HANDLES	       4096u
 #define SIM_MAX_OBJECT_HANDLES 64u /* of one context or device */
-#define SIM_MAX_CONTEXTS       256u
+#define SIM_MAX_CONTEXTS       1200u
 
 struct event;
 struct event_base;
@@ -29,7 +30,11 @@ struct sim_world;
 struct sim_context {
 	LIST_ENTRY(sim_context) link;
 	struct sim_world *world;
-	struct sim_iommu iommu;
+	struct sim_table table;
+	int table_fd;
+	bool table_given;	/* there is one writer */
+	struct sim_file *files; /* by slot */
+	uint32_t file_count;
 	uint32_t token;
 	uint32_t handles;
 	uint32_t bound; /* devices */
@@ -74,7 +79,7 @@ struct sim_world {
 	struct event_base *base;
 	struct sim_handle_list handles;
 	struct sim_context_list contexts;
-	struct sim_pool pool;
+	uint64_t max_bytes; /* of one address space: the memlock limit */
 	struct sim_device *devices;
 	uint32_t device_count;
 	uint32_t handle_count;
@@ -84,8 +89,8 @@ struct sim_world {
 	uint64_t dma_faults;
 };
 
-/* Makes the devices. 0 or -errno; max_mappings and max_bytes go to the pool. */
-int sim_world_init(struct sim_world *w, uint32_t devices, size_t max_mappings, uint64_t max_bytes);
+/* Makes the devices. 0 or -errno; max_bytes may be mapped in a context. */
+int sim_world_init(struct sim_world *w, uint32_t devices, uint64_t max_bytes);
 /* Closes every handle, and so releases everything. */
 void sim_world_deinit(struct sim_world *w);
 
@@ -104,6 +109,14 @@ struct sim_context *sim_context_new(struct sim_world *w);
 void sim_context_put(struct sim_context *c);
 /* Remove every mapping; then, unless a device is attached (-EBUSY), no new ones ever. */
 int sim_context_revoke(struct sim_context *c);
+
+/* A file that the context's mappings may name by *slot. -ENFILE: there are SIM_MAX_SLOTS. */
+int sim_context_add_file(struct sim_context *c, int fd, uint32_t *slot);
+/* NULL: no such file. */
+struct sim_file *sim_context_file(struct sim_context *c, uint32_t slot);
+/* The host address that a device reaches at iova, for one of IOB_READ, IOB_WRITE; good for the rest
+ * of the page. NULL: not mapped, or not for this. */
+void *sim_context_translate(struct sim_context *c, uint64_t iova, uint32_t access);
 
 struct sim_device *sim_device_find(struct sim_world *w, const char *name);
 /* -EBUSY, and in *detail why: enum sim_detail. */

@@ -34,17 +34,19 @@ enum sim_op {
 	SIM_OP_BIND = 4,	 /* control; struct sim_bind_req, 1 fd: the context; answer: 1 fd */
 	SIM_OP_DUP = 5,		 /* context, device; answer: 1 fd, the same object */
 	SIM_OP_DRIVER = 6,	 /* control; struct sim_driver_req */
-	SIM_OP_MAP = 16,	 /* context; struct sim_map_req, 1 fd: the file */
-	SIM_OP_UNMAP = 17,	 /* context; struct sim_unmap_req */
-	SIM_OP_RANGES = 18,	 /* context; struct sim_token_req, struct sim_ranges_rep */
-	SIM_OP_REVOKE = 19,	 /* context; struct sim_token_req */
-	SIM_OP_ATTACH = 32,	 /* device; struct sim_token_req */
-	SIM_OP_DETACH = 33,	 /* device */
-	SIM_OP_QUIESCE = 34,	 /* device */
-	SIM_OP_DEVICE_INFO = 35, /* device; answer: struct sim_device_info_rep */
-	SIM_OP_REGION_INFO = 36, /* device; struct iob_index_req, struct iob_region_info_rep */
-	SIM_OP_IRQ_INFO = 37,	 /* device; struct iob_index_req, struct iob_irq_info_rep */
-	SIM_OP_REGION_READ = 38, /* device; struct iob_region_req; answer: the data */
+	SIM_OP_TABLE = 16, /* context, once; struct sim_token_req; answer: 1 fd, see sim-table.h */
+	SIM_OP_MEMORY_ADD = 17,	  /* context; struct sim_token_req, 1 fd; struct sim_memory_rep */
+	SIM_OP_RANGES = 18,	  /* context; struct sim_token_req, struct sim_ranges_rep */
+	SIM_OP_REVOKE = 19,	  /* context; struct sim_token_req */
+	SIM_OP_MEMORY_DROP = 20,  /* context; struct sim_memory_req */
+	SIM_OP_FENCE = 21,	  /* context; answered when no DMA is under way */
+	SIM_OP_ATTACH = 32,	  /* device; struct sim_token_req */
+	SIM_OP_DETACH = 33,	  /* device */
+	SIM_OP_QUIESCE = 34,	  /* device */
+	SIM_OP_DEVICE_INFO = 35,  /* device; answer: struct sim_device_info_rep */
+	SIM_OP_REGION_INFO = 36,  /* device; struct iob_index_req, struct iob_region_info_rep */
+	SIM_OP_IRQ_INFO = 37,	  /* device; struct iob_index_req, struct iob_irq_info_rep */
+	SIM_OP_REGION_READ = 38,  /* device; struct iob_region_req; answer: the data */
 	SIM_OP_REGION_WRITE = 39, /* device; struct iob_region_req, then the data */
 	SIM_OP_SET_IRQ = 40,	  /* device; struct iob_set_irq_req, 0 or count fds */
 	SIM_OP_RESET = 41,	  /* device */
@@ -110,22 +112,18 @@ struct sim_token_req {
 };
 IOB_ASSERT_SIZE(struct sim_token_req, 8);
 
-struct sim_map_req {
-	uint32_t token;
-	uint32_t access; /* IOB_READ, IOB_WRITE */
-	uint64_t offset;
-	uint64_t length;
-	uint64_t iova;
+struct sim_memory_rep {
+	uint32_t slot;	     /* never 0 */
+	int32_t write_error; /* 0, or the errno why devices cannot write to it */
+	uint64_t bytes;
 };
-IOB_ASSERT_SIZE(struct sim_map_req, 32);
+IOB_ASSERT_SIZE(struct sim_memory_rep, 16);
 
-struct sim_unmap_req {
+struct sim_memory_req {
 	uint32_t token;
-	uint32_t reserved;
-	uint64_t iova;
-	uint64_t length;
+	uint32_t slot;
 };
-IOB_ASSERT_SIZE(struct sim_unmap_req, 24);
+IOB_ASSERT_SIZE(struct sim_memory_req, 8);
 
 struct sim_ranges_rep {
 	uint64_t page_sizes;

@@ -144,7 +144,7 @@ static bool has_iommu(int context_fd)
 	return ioctl(context_fd, ABI_TYPE1_GET_INFO, &info) == 0;
 }
 
-static int type1_map(int context_fd, uint32_t token, const struct glue_memory *m, uint64_t offset,
+static int type1_map(int context_fd, uint32_t token, struct glue_memory *m, uint64_t offset,
 		     uint64_t length, uint64_t iova, uint32_t access)
 {
 	struct abi_type1_map a = { .argsz = sizeof(a), .iova = iova, .size = length };

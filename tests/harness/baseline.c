@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* baseline.c - what has to be as it was: processes, descriptors, pinned memory, the ledger. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel-glue/sim-table.h"
 #include "tests/harness/internal.h"
 
 static struct baseline {
@@ -12,6 +14,7 @@ static struct baseline {
 	int fds;
 	long locked_kb;
 	long pinned;
+	long files; /* of clients that the simulator and its sessions have mapped */
 } baseline;
 
 /* ---- looking ---- */
@@ -76,45 +79,83 @@ static long kernel_pins(void)
 	return seen == 2 ? pins : -1;
 }
 
-/* The simulator holds "pinned" memory as mappings of client files. */
-static long mapped_pages(pid_t pid)
+/* What the head of a page table of the simulator says is mapped in it. */
+static long table_pages(pid_t pid, unsigned long long first)
+{
+	char path[64];
+	uint64_t bytes = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &bytes, sizeof(bytes),
+		  (off_t)(first + offsetof(struct sim_table_head, bytes))) < 0)
+		bytes = 0; /* the process has just ended */
+	close(fd);
+	return (long)(bytes / PAGE);
+}
+
+/* A table is the first mapping of its file; session and simulator both have it. */
+#define MAX_TABLES 64
+
+struct held {
+	unsigned long tables[MAX_TABLES]; /* inodes, that were counted */
+	size_t table_count;
+	long pages; /* that devices may reach */
+	long files; /* mappings of clients' files */
+};
+
+static bool table_is_new(struct held *h, unsigned long inode)
+{
+	for (size_t i = 0; i < h->table_count; i++)
+		if (h->tables[i] == inode)
+			return false;
+	if (h->table_count < MAX_TABLES)
+		h->tables[h->table_count++] = inode;
+	return true;
+}
+
+static bool look_at_maps(pid_t pid, struct held *h)
 {
 	char path[64], line[512];
-	unsigned long long first, end;
-	long pages = 0;
+	unsigned long long first;
+	unsigned long inode;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	f = fopen(path, "re");
 	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (strstr(line, "memfd:") && !strstr(line, "memfd:iommu-brokerd-") &&
-		    sscanf(line, "%llx-%llx", &first, &end) == 2)
-			pages += (long)((end - first) / PAGE);
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strstr(line, "memfd:") || strstr(line, "memfd:iommu-brokerd-") ||
+		    sscanf(line, "%llx-%*x %*s %*s %*s %lu", &first, &inode) != 2)
+			continue;
+		if (!strstr(line, "memfd:iommu-table"))
+			h->files++;
+		else if (table_is_new(h, inode))
+			h->pages += table_pages(pid, first);
+	}
 	fclose(f);
-	return pages;
+	return true;
 }
 
-static long simulator_pages(void)
+static struct held look_at_simulator(void)
 {
+	struct held h = { 0 };
 	pid_t pids[64];
 	size_t n = broker_processes(pids, COUNT(pids));
-	long sum = 0;
 
-	for (size_t i = 0; i < n && i < COUNT(pids); i++) {
-		long pages = mapped_pages(pids[i]);
-
-		if (pages < 0)
-			return -1;
-		sum += pages;
-	}
-	return sum;
+	for (size_t i = 0; i < n && i < COUNT(pids); i++)
+		if (!look_at_maps(pids[i], &h))
+			return (struct held){ .pages = -1, .files = -1 };
+	return h;
 }
 
 long pinned_pages(void)
 {
-	return backend_is_real() ? kernel_pins() : simulator_pages();
+	return backend_is_real() ? kernel_pins() : look_at_simulator().pages;
 }
 
 static void look(struct baseline *b)
@@ -123,12 +164,14 @@ static void look(struct baseline *b)
 	b->fds = total_fds();
 	b->locked_kb = total_locked_kb();
 	b->pinned = pinned_pages();
+	b->files = backend_is_real() ? 0 : look_at_simulator().files;
 }
 
 static bool is_equal(const struct baseline *b)
 {
 	return b->processes == baseline.processes && b->fds == baseline.fds &&
-	       b->locked_kb == baseline.locked_kb && b->pinned == baseline.pinned;
+	       b->locked_kb == baseline.locked_kb && b->pinned == baseline.pinned &&
+	       b->files == baseline.files;
 }
 
 /* ---- comparing ---- */
@@ -200,9 +243,10 @@ void baseline_check(void)
 	if (!wait_until(is_back, NULL)) {
 		look(&now);
 		ck_abort_msg("not as before: processes %zu, descriptors %d, locked kB %ld, "
-			     "pinned pages %ld; before: %zu, %d, %ld, %ld",
-			     now.processes, now.fds, now.locked_kb, now.pinned, baseline.processes,
-			     baseline.fds, baseline.locked_kb, baseline.pinned);
+			     "pinned pages %ld, files %ld; before: %zu, %d, %ld, %ld, %ld",
+			     now.processes, now.fds, now.locked_kb, now.pinned, now.files,
+			     baseline.processes, baseline.fds, baseline.locked_kb, baseline.pinned,
+			     baseline.files);
 	}
 	check_status();
 }

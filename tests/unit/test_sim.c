@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,8 +26,8 @@
 #include "kernel-glue/glue.h"
 #include "kernel-glue/sim-call.h"
 #include "kernel-glue/sim-edu.h"
-#include "kernel-glue/sim-iommu.h"
 #include "kernel-glue/sim-open.h"
+#include "kernel-glue/sim-table.h"
 
 #define PAGE	  UINT64_C(4096)
 #define DEVICES	  6u
@@ -43,26 +44,42 @@ static const struct glue_mapper *const map_ops = &glue_mapper_sim;
 
 /* ==== the address space, alone ==== */
 
-static size_t windows_released;
+static unsigned int fences;
 
-static void count_release(const struct sim_window *w)
+static int count_fence(void *context)
 {
-	(void)w;
-	windows_released++;
+	(void)context;
+	fences++;
+	return 0;
 }
 
-static struct sim_pool test_pool(size_t max_mappings, uint64_t max_bytes)
+static struct sim_table table_make(uint64_t max_bytes)
 {
-	windows_released = 0;
-	return (struct sim_pool){ .max_mappings = max_mappings,
-				  .max_bytes = max_bytes,
-				  .release = count_release };
+	struct sim_table t;
+	void *base = mmap(NULL, SIM_TABLE_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ck_assert_ptr_ne(base, MAP_FAILED);
+	fences = 0;
+	ck_assert_int_eq(sim_table_init_writer(&t, base, count_fence, NULL), 0);
+	t.head->max_bytes = max_bytes;
+	return t;
 }
 
-/* Nothing is ever read through it: an address that tells which window and offset it was. */
-static const struct sim_window fake_window = { .base = NULL, .bytes = 1, .offset = 0 };
+static void table_drop(struct sim_table *t)
+{
+	sim_table_deinit(t);
+	munmap(t->head, SIM_TABLE_BYTES);
+}
 
-START_TEST(iommu_refuses)
+static int table_map(struct sim_table *t, uint64_t iova, uint64_t length, uint32_t access)
+{
+	const struct sim_target target = { .slot = 7, .access = access, .offset = 5 * PAGE };
+
+	return sim_table_map(t, iova, length, &target);
+}
+
+START_TEST(table_refuses)
 {
 	static const struct {
 		uint64_t iova, length;
@@ -92,94 +109,164 @@ START_TEST(iommu_refuses)
 		{ UINT64_MAX - PAGE + 1, PAGE, BOTH, -EINVAL },
 		{ UINT64_MAX - PAGE + 1, 2 * PAGE, BOTH, -EOVERFLOW },
 	};
-	struct sim_pool pool = test_pool(100, UINT64_MAX);
-	struct sim_iommu s;
+	struct sim_table t = table_make(UINT64_MAX);
 
-	sim_iommu_init(&s, &pool);
-	ck_assert_int_eq(sim_iommu_map(&s, 0x100000, 2 * PAGE, BOTH, &fake_window), 0);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		ck_assert_msg(sim_iommu_check(&s, cases[i].iova, cases[i].length,
-					      cases[i].access) == cases[i].error,
+	ck_assert_int_eq(table_map(&t, 0x100000, 2 * PAGE, BOTH), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_msg(table_map(&t, cases[i].iova, cases[i].length, cases[i].access) ==
+				      cases[i].error,
 			      "case %zu", i);
-	sim_iommu_clear(&s);
-	ck_assert_uint_eq(windows_released, 1);
-	ck_assert_uint_eq(pool.mappings + s.bytes, 0);
+		if (cases[i].error == 0)
+			ck_assert_int_eq(sim_table_unmap(&t, cases[i].iova, cases[i].length), 0);
+	}
+	ck_assert_uint_eq(t.head->mappings, 1);
+	ck_assert_uint_eq(t.head->bytes, 2 * PAGE);
+	t.head->revoked = 1;
+	ck_assert_int_eq(table_map(&t, 0x200000, PAGE, BOTH), -ENOENT);
+	table_drop(&t);
 }
 END_TEST
 
-START_TEST(iommu_limits)
+START_TEST(table_limits)
 {
-	struct sim_pool pool = test_pool(3, 4 * PAGE);
-	struct sim_iommu a, b;
+	struct sim_table t = table_make(4 * PAGE);
 
-	sim_iommu_init(&a, &pool);
-	sim_iommu_init(&b, &pool);
-	ck_assert_int_eq(sim_iommu_map(&a, 0, 3 * PAGE, BOTH, &fake_window), 0);
-	ck_assert_int_eq(sim_iommu_map(&a, 0x10000, 2 * PAGE, BOTH, &fake_window), -ENOMEM);
-	ck_assert_int_eq(sim_iommu_map(&a, 0x10000, PAGE, BOTH, &fake_window), 0);
-	ck_assert_int_eq(sim_iommu_map(&b, 0x10000, PAGE, BOTH, &fake_window), 0);
-	ck_assert_int_eq(sim_iommu_map(&b, 0x20000, PAGE, BOTH, &fake_window), -ENOMEM);
-	ck_assert_int_eq(sim_iommu_unmap(&a, 0, 3 * PAGE), 0);
-	ck_assert_int_eq(sim_iommu_map(&b, 0x20000, PAGE, BOTH, &fake_window), 0);
-	sim_iommu_clear(&a);
-	sim_iommu_clear(&b);
-	ck_assert_uint_eq(windows_released, 4);
+	ck_assert_int_eq(table_map(&t, 0, 3 * PAGE, BOTH), 0);
+	ck_assert_int_eq(table_map(&t, 0x10000, 2 * PAGE, BOTH), -ENOMEM);
+	ck_assert_int_eq(table_map(&t, 0x10000, PAGE, BOTH), 0);
+	ck_assert_int_eq(table_map(&t, 0x20000, PAGE, BOTH), -ENOMEM);
+	ck_assert_int_eq(sim_table_unmap(&t, 0, 3 * PAGE), 0);
+	ck_assert_int_eq(table_map(&t, 0x20000, PAGE, BOTH), 0);
+	ck_assert_uint_eq(t.head->mappings, 2);
+	table_drop(&t);
 }
 END_TEST
 
-START_TEST(iommu_unmap_is_exact)
+START_TEST(table_unmap_is_exact)
 {
-	struct sim_pool pool = test_pool(100, UINT64_MAX);
-	struct sim_iommu s;
+	struct sim_table t = table_make(UINT64_MAX);
 
-	sim_iommu_init(&s, &pool);
-	ck_assert_int_eq(sim_iommu_map(&s, 0x10000, 4 * PAGE, BOTH, &fake_window), 0);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0x10000, 3 * PAGE), -ENOENT);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0x10000, 5 * PAGE), -ENOENT);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0x11000, 3 * PAGE), -ENOENT);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0x20000, PAGE), -ENOENT);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0, UINT64_MAX), -ENOENT);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0x10000, 0), -EINVAL);
-	ck_assert_uint_eq(windows_released, 0);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0x10000, 4 * PAGE), 0);
-	ck_assert_int_eq(sim_iommu_unmap(&s, 0x10000, 4 * PAGE), -ENOENT);
-	ck_assert_uint_eq(windows_released, 1);
+	/* neighbours: where one ends is known, not guessed from what is free */
+	ck_assert_int_eq(table_map(&t, 0x10000, 4 * PAGE, BOTH), 0);
+	ck_assert_int_eq(table_map(&t, 0x14000, PAGE, BOTH), 0);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x10000, 3 * PAGE), -ENOENT);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x10000, 5 * PAGE), -ENOENT);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x11000, 3 * PAGE), -ENOENT);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x20000, PAGE), -ENOENT);
+	ck_assert_int_eq(sim_table_unmap(&t, 0, UINT64_MAX), -ENOENT);
+	ck_assert_int_eq(sim_table_unmap(&t, SIM_APERTURE_END + 1, PAGE), -ENOENT);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x10000, 0), -EINVAL);
+	ck_assert_uint_eq(t.head->mappings, 2);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x10000, 4 * PAGE), 0);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x10000, 4 * PAGE), -ENOENT);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x14000, PAGE), 0);
+	ck_assert_uint_eq(fences, 0);
+	table_drop(&t);
 }
 END_TEST
 
-START_TEST(iommu_translates)
+/* Who unmaps while the device moves data waits for it, and nobody else does. */
+START_TEST(table_waits_for_the_device)
 {
-	struct sim_pool pool = test_pool(100, UINT64_MAX);
-	struct sim_window window = { .base = (void *)0x70000, .bytes = 1, .offset = 0x200 };
-	struct sim_iommu s;
-	uint64_t room = 0;
+	struct sim_table t = table_make(UINT64_MAX);
 
-	sim_iommu_init(&s, &pool);
-	ck_assert_int_eq(sim_iommu_map(&s, 0x10000, 2 * PAGE, IOB_READ, &window), 0);
-	ck_assert_int_eq(sim_iommu_map(&s, 0x12000, PAGE, IOB_WRITE, &window), 0);
-	ck_assert_ptr_eq(sim_iommu_translate(&s, 0x10010, IOB_READ, &room), (void *)0x70210);
-	ck_assert_uint_eq(room, 2 * PAGE - 0x10);
-	ck_assert_ptr_eq(sim_iommu_translate(&s, 0x11fff, IOB_READ, &room), (void *)0x721ff);
-	ck_assert_uint_eq(room, 1);
-	ck_assert_ptr_null(sim_iommu_translate(&s, 0x10010, IOB_WRITE, &room));
-	ck_assert_ptr_null(sim_iommu_translate(&s, 0x12000, IOB_READ, &room));
-	ck_assert_ptr_nonnull(sim_iommu_translate(&s, 0x12000, IOB_WRITE, &room));
-	ck_assert_ptr_null(sim_iommu_translate(&s, 0xffff, IOB_READ, &room));
-	ck_assert_ptr_null(sim_iommu_translate(&s, 0x13000, IOB_WRITE, &room));
-	sim_iommu_clear(&s);
+	ck_assert_int_eq(table_map(&t, 0x10000, PAGE, BOTH), 0);
+	t.head->busy = 1;
+	ck_assert_int_eq(table_map(&t, 0x20000, PAGE, BOTH), 0);
+	ck_assert_uint_eq(fences, 0);
+	ck_assert_int_eq(sim_table_unmap(&t, 0x10000, PAGE), 0);
+	ck_assert_uint_eq(fences, 1);
+	table_drop(&t);
+}
+END_TEST
+
+START_TEST(table_is_found)
+{
+	struct sim_target target = { .slot = 4095, .access = IOB_READ, .offset = 9 * PAGE };
+	const uint64_t edge = UINT64_C(1) << 30; /* of a node of the middle level */
+	struct sim_table t = table_make(UINT64_MAX);
+
+	ck_assert_int_eq(sim_table_map(&t, edge - PAGE, 3 * PAGE, &target), 0);
+	ck_assert_int_eq(sim_table_find(&t, edge + PAGE + 0x10, &target), 0);
+	ck_assert_uint_eq(target.slot, 4095);
+	ck_assert_uint_eq(target.access, IOB_READ);
+	ck_assert_uint_eq(target.offset, 11 * PAGE + 0x10);
+	ck_assert_int_eq(sim_table_find(&t, edge - PAGE, &target), 0);
+	ck_assert_uint_eq(target.offset, 9 * PAGE);
+	ck_assert_int_eq(sim_table_find(&t, edge + 2 * PAGE, &target), -EFAULT);
+	ck_assert_int_eq(sim_table_find(&t, edge - PAGE - 1, &target), -EFAULT);
+	ck_assert_int_eq(sim_table_find(&t, UINT64_MAX, &target), -EFAULT);
+	table_drop(&t);
+}
+END_TEST
+
+/* A table of nonsense leads nowhere outside of it. */
+START_TEST(table_of_noise_is_harmless)
+{
+	struct sim_table t = table_make(UINT64_MAX);
+	uint64_t *words = (uint64_t *)t.nodes;
+	struct sim_target target;
+	unsigned int found = 0;
+
+	srand(2);
+	for (size_t i = 512; i < 64 * 512; i++)
+		words[i] = rand() & 1 ? (uint64_t)rand() % 64 :
+					(uint64_t)rand() << 32 | (uint64_t)rand();
+	for (int i = 0; i < 100000; i++) {
+		uint64_t iova = ((uint64_t)rand() << 20 ^ (uint64_t)rand()) & SIM_APERTURE_END;
+
+		if (sim_table_find(&t, iova, &target) == 0) {
+			found++;
+			ck_assert_uint_lt(target.slot, SIM_MAX_SLOTS);
+		}
+	}
+	ck_assert_uint_gt(found, 0);
+	table_drop(&t);
+}
+END_TEST
+
+/* Nodes that have become empty are used again: mapping here and there for ever takes no more. */
+START_TEST(table_nodes_come_back)
+{
+	struct sim_table t = table_make(UINT64_MAX);
+
+	for (uint64_t i = 0; i < 300000; i++) {
+		uint64_t iova = (i * 7919 << 21) & SIM_APERTURE_END;
+
+		if (table_map(&t, iova, PAGE, BOTH) == 0)
+			ck_assert_int_eq(sim_table_unmap(&t, iova, PAGE), 0);
+	}
+	ck_assert_uint_lt(t.next_node, 10);
+	table_drop(&t);
+}
+END_TEST
+
+START_TEST(table_can_be_full)
+{
+	struct sim_table t = table_make(UINT64_MAX);
+	uint64_t fitted = 0;
+
+	while (fitted < SIM_TABLE_NODES &&
+	       (fitted << 21 == 0xfee00000 || table_map(&t, fitted << 21, PAGE, BOTH) == 0))
+		fitted++;
+	ck_assert_uint_lt(fitted, SIM_TABLE_NODES);
+	ck_assert_int_eq(table_map(&t, fitted << 21, PAGE, BOTH), -ENOMEM);
+	/* half of a mapping that finds no room is taken back */
+	ck_assert_int_eq(table_map(&t, (fitted << 21) - PAGE, 2 * PAGE, BOTH), -ENOMEM);
+	ck_assert_int_eq(table_map(&t, (fitted << 21) - PAGE, PAGE, BOTH), 0);
+	table_drop(&t);
 }
 END_TEST
 
 /* Against a model: owner[page] is the first page of its mapping plus one, or 0. */
-START_TEST(iommu_agrees_with_model)
+START_TEST(table_agrees_with_model)
 {
 	enum { PAGES = 64 };
+	const uint64_t start = (UINT64_C(1) << 21) - 32 * PAGE; /* over the edge of a node */
 	unsigned int owner[PAGES] = { 0 }, length[PAGES + 1] = { 0 }, wrong = 0;
-	struct sim_pool pool = test_pool(1000, UINT64_MAX);
-	struct sim_iommu s;
+	struct sim_table t = table_make(UINT64_MAX);
 
 	srand(1);
-	sim_iommu_init(&s, &pool);
 	for (int turn = 0; turn < 20000; turn++) {
 		unsigned int first = (unsigned int)rand() % PAGES;
 		unsigned int count = (unsigned int)rand() % 6 + 1;
@@ -191,7 +278,7 @@ START_TEST(iommu_agrees_with_model)
 		for (unsigned int i = first; i < first + count; i++)
 			is_free = is_free && !owner[i];
 		if (rand() & 1) {
-			got = sim_iommu_map(&s, first * PAGE, count * PAGE, BOTH, &fake_window);
+			got = table_map(&t, start + first * PAGE, count * PAGE, BOTH);
 			wrong += got != (is_free ? 0 : -EEXIST);
 			for (unsigned int i = first; !got && i < first + count; i++)
 				owner[i] = first + 1;
@@ -200,15 +287,14 @@ START_TEST(iommu_agrees_with_model)
 		} else {
 			bool exact = owner[first] == first + 1 && length[first] == count;
 
-			got = sim_iommu_unmap(&s, first * PAGE, count * PAGE);
+			got = sim_table_unmap(&t, start + first * PAGE, count * PAGE);
 			wrong += got != (exact ? 0 : -ENOENT);
 			for (unsigned int i = first; !got && i < first + count; i++)
 				owner[i] = 0;
 		}
 	}
 	ck_assert_uint_eq(wrong, 0);
-	sim_iommu_clear(&s);
-	ck_assert_uint_eq(pool.mappings, 0);
+	table_drop(&t);
 }
 END_TEST
 
@@ -604,7 +690,7 @@ static void file_drop(uint8_t *bytes, int fd, size_t pages)
 static int map(const struct rig *r, int fd, uint64_t offset, uint64_t length, uint64_t iova,
 	       uint32_t access)
 {
-	const struct glue_memory m = { .fd = fd };
+	struct glue_memory m = { .fd = fd };
 
 	return map_ops->map(r->context, r->token, &m, offset, length, iova, access);
 }
@@ -1181,6 +1267,75 @@ START_TEST(sim_survives_truncation)
 }
 END_TEST
 
+/* The writer of a table may put anything into it: what leads nowhere faults, and the process lives. */
+static void *table_taken(const struct rig *r)
+{
+	const struct sim_token_req q = { .token = r->token };
+	int fd = -1;
+	const struct sim_call c = { .fd = r->context,
+				    .op = SIM_OP_TABLE,
+				    .body = &q,
+				    .body_bytes = sizeof(q),
+				    .reply_fd = &fd };
+	void *base;
+
+	ck_assert_int_eq(sim_call(&c), 0);
+	ck_assert_int_eq(ftruncate(fd, 0), -1); /* sealed */
+	base = mmap(NULL, SIM_TABLE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		    0);
+	ck_assert_ptr_ne(base, MAP_FAILED);
+	close(fd);
+	ck_assert_int_eq(sim_call(&c), -EBUSY); /* one writer */
+	return base;
+}
+
+START_TEST(sim_believes_no_table)
+{
+	static const struct {
+		uint32_t slot;
+		uint64_t offset;
+	} wrong[] = { { 1, PAGE }, { 1, PAGE << 20 }, { 1, (UINT64_MAX >> 4) & ~(PAGE - 1) },
+		      { 0, 0 },	   { 2, 0 },	      { 4095, 0 } };
+	struct rig r = rig_open(0);
+	const struct sim_token_req q = { .token = r.token };
+	struct sim_memory_rep known;
+	struct sim_table t;
+	void *base = table_taken(&r);
+	int fd;
+	uint8_t *bytes = file_make(&fd, 1);
+	const struct sim_call add = { .fd = r.context,
+				      .op = SIM_OP_MEMORY_ADD,
+				      .body = &q,
+				      .body_bytes = sizeof(q),
+				      .fds = &fd,
+				      .fd_count = 1,
+				      .reply = &known,
+				      .reply_bytes = sizeof(known) };
+
+	ck_assert_int_eq(sim_call(&add), 0);
+	ck_assert_uint_eq(known.slot, 1);
+	ck_assert_int_eq(sim_table_init_writer(&t, base, count_fence, NULL), 0);
+	t.head->max_bytes = UINT64_MAX;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		const struct sim_target target = { .slot = wrong[i].slot,
+						   .access = BOTH,
+						   .offset = wrong[i].offset };
+
+		ck_assert_int_eq(sim_table_map(&t, (i + 1) * PAGE, PAGE, &target), 0);
+		device_writes(&r, (i + 1) * PAGE, 8);
+		ck_assert_uint_eq(stats().dma_faults, i + 1);
+	}
+	for (size_t i = 512; i < 64 * 512; i++)
+		((uint64_t *)base)[i] = i * UINT64_C(0x9e3779b97f4a7c15);
+	device_writes(&r, 0x123000, 8);
+	ck_assert_uint_eq(stats().bound, 1);
+	sim_table_deinit(&t);
+	munmap(base, SIM_TABLE_BYTES);
+	file_drop(bytes, fd, 1);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(sim_maps_huge_pages)
 {
 	const uint64_t huge = UINT64_C(1) << 21;
@@ -1230,23 +1385,23 @@ START_TEST(sim_ranges_are_told)
 }
 END_TEST
 
-/* Its number of kernel mappings must not become what holds memory after UNMAP. */
 START_TEST(sim_takes_many_mappings)
 {
 	struct rig r = rig_open(0);
+	struct glue_memory m = { 0 };
 	uint32_t wrong = 0;
-	int fd;
-	uint8_t *bytes = file_make(&fd, 64);
+	uint8_t *bytes = file_make(&m.fd, 64);
 
-	for (uint64_t i = 0; i < 20000; i++)
-		wrong += map(&r, fd, i % 64 * PAGE, PAGE, i * PAGE, BOTH) != 0;
+	for (uint64_t i = 0; i < 200000; i++)
+		wrong += map_ops->map(r.context, r.token, &m, i % 64 * PAGE, PAGE, i * PAGE,
+				      BOTH) != 0;
 	ck_assert_uint_eq(wrong, 0);
-	ck_assert_uint_eq(stats().mapped_bytes, 20000 * PAGE);
-	for (uint64_t i = 0; i < 20000; i += 2)
+	ck_assert_uint_eq(stats().mapped_bytes, 200000 * PAGE);
+	for (uint64_t i = 0; i < 200000; i += 2)
 		wrong += unmap(&r, i * PAGE, PAGE) != 0;
 	ck_assert_uint_eq(wrong, 0);
-	ck_assert_uint_eq(stats().mappings, 10000);
-	file_drop(bytes, fd, 64);
+	ck_assert_uint_eq(stats().mappings, 100000);
+	file_drop(bytes, m.fd, 64);
 	rig_close(&r);
 }
 END_TEST
@@ -1739,20 +1894,20 @@ static const struct hostile hostile[] = {
 	{ "operation 0", false, 0, 0, 0, 0 },
 	{ "huge operation", false, UINT32_MAX, 0, 0, 0 },
 	{ "unknown flag", false, SIM_OP_RANGES, 2, 8, 0 },
-	{ "map too short", false, SIM_OP_MAP, 0, 31, 1 },
-	{ "map too long", false, SIM_OP_MAP, 0, 33, 1 },
-	{ "map without fd", false, SIM_OP_MAP, 0, 32, 0 },
-	{ "map with two fds", false, SIM_OP_MAP, 0, 32, 2 },
-	{ "unmap with an fd", false, SIM_OP_UNMAP, 0, 24, 1 },
-	{ "unmap with 17 fds", false, SIM_OP_UNMAP, 0, 24, 17 },
-	{ "unmap with 18 fds", false, SIM_OP_UNMAP, 0, 24, 18 },
-	{ "unmap with more fds than fit", false, SIM_OP_UNMAP, 0, 24, 40 },
+	{ "memory too short", false, SIM_OP_MEMORY_ADD, 0, 7, 1 },
+	{ "memory too long", false, SIM_OP_MEMORY_ADD, 0, 9, 1 },
+	{ "memory without fd", false, SIM_OP_MEMORY_ADD, 0, 8, 0 },
+	{ "memory with two fds", false, SIM_OP_MEMORY_ADD, 0, 8, 2 },
+	{ "drop with an fd", false, SIM_OP_MEMORY_DROP, 0, 8, 1 },
+	{ "drop with 17 fds", false, SIM_OP_MEMORY_DROP, 0, 8, 17 },
+	{ "drop with 18 fds", false, SIM_OP_MEMORY_DROP, 0, 8, 18 },
+	{ "drop with more fds than fit", false, SIM_OP_MEMORY_DROP, 0, 8, 40 },
 	{ "reply socket is no socket", false, SIM_OP_RANGES, 1, 8, 1 },
 	{ "reply socket is missing", false, SIM_OP_RANGES, 1, 8, 0 },
 	{ "control's operation", false, SIM_OP_STATS, 0, 0, 0 },
 	{ "opening by a session", false, SIM_OP_BIND, 0, 32, 1 },
 	{ "device's operation", false, SIM_OP_RESET, 0, 0, 0 },
-	{ "context's operation", true, SIM_OP_UNMAP, 0, 24, 0 },
+	{ "context's operation", true, SIM_OP_MEMORY_DROP, 0, 8, 0 },
 	{ "new context", true, SIM_OP_CONTEXT_OPEN, 0, 0, 0 },
 	{ "nothing but a header", true, SIM_OP_REGION_READ, 0, 0, 0 },
 	{ "write of too much", true, SIM_OP_REGION_WRITE, 0, 16 + 4097, 0 },
@@ -1880,19 +2035,23 @@ START_TEST(sim_limits_contexts_and_handles)
 	struct glue_bound bound;
 	struct fault why = { 0 };
 	uint32_t token, count = 0;
-	int fds[1101];
+	struct rlimit limit;
+	int fds[4200];
 
-	while (count < 300 && open_ops->context_open(&fds[count], &token, &why) == 0)
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max < 5000 ? limit.rlim_max : 5000;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (count < 1300 && open_ops->context_open(&fds[count], &token, &why) == 0)
 		count++;
-	ck_assert_uint_eq(count, 256);
+	ck_assert_uint_eq(count, 1200);
 	ck_assert_uint_eq(why.code, IOB_E_NO_MEMORY);
-	while (count < 1100 && (fds[count] = open_ops->descriptor_dup(fds[0])) >= 0)
+	while (count < 4200 && (fds[count] = open_ops->descriptor_dup(fds[0])) >= 0)
 		count++;
-	ck_assert_uint_eq(count, 256 + 63); /* 64 of one object */
+	ck_assert_uint_eq(count, 1200 + 63); /* 64 of one object */
 	ck_assert_int_eq(fds[count], -EMFILE);
-	while (count < 1100 && (fds[count] = open_ops->descriptor_dup(fds[count % 255 + 1])) >= 0)
+	while (count < 4200 && (fds[count] = open_ops->descriptor_dup(fds[count % 1199 + 1])) >= 0)
 		count++;
-	ck_assert_uint_eq(count, 1023); /* and control */
+	ck_assert_uint_eq(count, 4095); /* and control */
 	ck_assert_int_eq(fds[count], -ENFILE);
 	/* a device for which no handle is left is not left bound */
 	ck_assert_int_eq(open_ops->device_bind(fds[0], &d, -1, &bound, &why), -ENFILE);
@@ -1960,11 +2119,15 @@ static TCase *pure_case(void)
 {
 	TCase *t = tcase_create("pure");
 
-	tcase_add_test(t, iommu_refuses);
-	tcase_add_test(t, iommu_limits);
-	tcase_add_test(t, iommu_unmap_is_exact);
-	tcase_add_test(t, iommu_translates);
-	tcase_add_test(t, iommu_agrees_with_model);
+	tcase_add_test(t, table_refuses);
+	tcase_add_test(t, table_limits);
+	tcase_add_test(t, table_unmap_is_exact);
+	tcase_add_test(t, table_waits_for_the_device);
+	tcase_add_test(t, table_is_found);
+	tcase_add_test(t, table_of_noise_is_harmless);
+	tcase_add_test(t, table_nodes_come_back);
+	tcase_add_test(t, table_can_be_full);
+	tcase_add_test(t, table_agrees_with_model);
 	tcase_add_test(t, edu_registers);
 	tcase_add_test(t, edu_factorial_and_irq);
 	tcase_add_test(t, edu_dma);
@@ -2024,6 +2187,7 @@ static TCase *dma_case(void)
 	tcase_add_test(t, sim_guard_keeps_seals_off);
 	tcase_add_test(t, sim_survives_truncation);
 	tcase_add_test(t, sim_maps_huge_pages);
+	tcase_add_test(t, sim_believes_no_table);
 	tcase_add_test(t, sim_ranges_are_told);
 	tcase_add_test(t, sim_takes_many_mappings);
 	tcase_add_test(t, sim_memlock_limit);
