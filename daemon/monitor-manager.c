@@ -16,7 +16,7 @@
 
 /* FileDescriptorStoreMax= of iommu-broker.service; the manager drops what is more, silently. */
 #define MANAGER_ROOM	16384
-#define MANAGER_WAIT_US 5000000
+#define MANAGER_WAIT_US 60000000
 
 /* What we let it keep begins with this; a listening socket is called as its unit likes. */
 #define KEPT_PREFIX "iob-"

@@ -32,7 +32,8 @@ unsigned manager_room(void);
 void manager_keep(const char *name, const int *fds, unsigned count);
 /* Have all of this name closed. */
 void manager_forget(const char *name);
-/* Wait, 5 s at most, until the manager has done what it was told so far. */
+/* Wait, a minute at most, until the manager has done what it was told so far. Not for the monitor
+ * itself: a manager that reloads its units is away for seconds. */
 void manager_wait(void);
 
 /* state: as of sd_notify(3), "READY=1" and the like. */
