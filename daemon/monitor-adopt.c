@@ -127,6 +127,7 @@ static void adopt_session(struct monitor *m, const struct kept_session *k, uint3
 
 static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_t row)
 {
+	struct session *s = session_by_id(m, k->session_id);
 	struct domain *d = calloc(1, sizeof(*d));
 	char name[KEEP_NAME_BYTES];
 
@@ -136,7 +137,7 @@ static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_
 	d->id = k->id;
 	d->row = row;
 	d->session_id = k->session_id;
-	d->session = k->dying ? NULL : session_by_id(m, k->session_id);
+	d->session = k->dying ? NULL : s;
 	d->state = d->session ? DOMAIN_LIVE : DOMAIN_DYING;
 	d->pid = k->pid;
 	d->max_bytes = k->max_bytes;
@@ -153,8 +154,8 @@ static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_
 	LIST_INSERT_HEAD(&m->domains, d, link);
 	if (d->state == DOMAIN_LIVE)
 		LIST_INSERT_HEAD(&d->session->domains, d, of_session);
-	if (d->session)
-		d->session->memlock_bytes += d->max_bytes;
+	if (s) /* also of a dying one: domain_reaped() takes it off */
+		s->memlock_bytes += d->max_bytes;
 }
 
 /* ---- devices ---- */
