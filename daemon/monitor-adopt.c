@@ -44,18 +44,6 @@ static void take_session_fds(struct session *s)
 	}
 }
 
-static void take_slot(struct session *s)
-{
-	struct monitor *m = s->monitor;
-	uid_t base = (uid_t)m->config.session_uid_base;
-
-	s->slot = MONITOR_NO_SLOT;
-	if (s->uid < base || s->uid - base >= m->config.session_uids)
-		return;
-	s->slot = s->uid - base;
-	m->slots[s->slot] = 1;
-}
-
 static void peer_from_row(struct peer *p, const struct kept_session *k)
 {
 	p->uid = k->peer_uid;
@@ -92,6 +80,10 @@ static struct session *session_from_row(struct monitor *m, const struct kept_ses
 static void session_give_up(struct session *s)
 {
 	log_error("session %u: its descriptors were not kept; it is ended", s->id);
+	if (s->on_channel)
+		event_free(s->on_channel);
+	if (s->on_exit)
+		event_free(s->on_exit);
 	if (s->pidfd >= 0) {
 		syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 		close(s->pidfd);
@@ -117,7 +109,8 @@ static void adopt_session(struct monitor *m, const struct kept_session *k, uint3
 		return;
 	}
 	policy_quota(&m->config, &s->peer, &s->quota);
-	take_slot(s);
+	s->slot = MONITOR_NO_SLOT;
+	session_claim_slot(s);
 	s->account->sessions++;
 	m->session_count++;
 	LIST_INSERT_HEAD(&m->sessions, s, link);
