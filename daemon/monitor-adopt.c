@@ -184,17 +184,35 @@ static void grow_inventory(struct monitor *m)
 		find_device(m, &k.info);
 }
 
+/* All devices of a group have the same open file, which is kept once. */
+static int sibling_group_dup(const struct monitor *m, const struct device *d)
+{
+	for (size_t i = 0; i < m->device_count; i++) {
+		const struct device *o = &m->devices[i];
+
+		if (o != d && o->bound_kept && o->info.group == d->info.group &&
+		    o->bound.group_fd >= 0)
+			return m->glue->descriptor_dup(o->bound.group_fd);
+	}
+	return -1;
+}
+
 static void take_bound(struct monitor *m, struct device *d)
 {
 	char name[KEEP_NAME_BYTES];
 
 	keep_name(name, KEEP_DEVICE, d->row);
 	d->bound.device_fd = manager_take(name);
-	keep_name(name, KEEP_GROUP, d->row);
+	if (d->bound.device_fd < 0)
+		return; /* the group is for those that have theirs */
+	d->bound_kept = true;
+	m->keep.descriptors++;
+	keep_name(name, KEEP_GROUP, d->info.group);
 	d->bound.group_fd = manager_take(name);
-	d->bound_kept = d->bound.device_fd >= 0;
-	m->keep.descriptors += d->bound.device_fd >= 0;
-	m->keep.descriptors += d->bound.group_fd >= 0;
+	if (d->bound.group_fd >= 0)
+		m->keep.descriptors++;
+	else
+		d->bound.group_fd = sibling_group_dup(m, d);
 }
 
 static void adopt_device(struct monitor *m, const struct kept_device *k, uint32_t row)
