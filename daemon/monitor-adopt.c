@@ -309,6 +309,7 @@ static void settle_domains(struct monitor *m)
 /* Its domain was taken apart, with it, and its user was told to let go of it. */
 static void settle_without_domain(struct monitor *m, struct device *d)
 {
+	session_forget_answer(m, d, 0);
 	keep_forget_bound(m, d);
 	if (d->bound.device_fd >= 0)
 		close(d->bound.device_fd);
