@@ -89,11 +89,24 @@ static void put(struct table *t, uint32_t *row, const void *data)
 
 /* ---- descriptors ---- */
 
+#define KEEP_OWN 6u /* the tables, and the simulator */
+
+/* Sessions that are not ready yet have theirs kept when they are. */
+static unsigned starting_fds(const struct monitor *m)
+{
+	const struct session *s;
+	unsigned n = 0;
+
+	LIST_FOREACH(s, &m->sessions, link)
+		n += s->row == 0 ? 2 : 0;
+	return n;
+}
+
 int keep_check_room(const struct monitor *m, unsigned fds, struct fault *why)
 {
 	unsigned room = manager_room();
 
-	if (!m->keep.active || m->keep.descriptors + fds <= room)
+	if (!m->keep.active || KEEP_OWN + m->keep.descriptors + starting_fds(m) + fds <= room)
 		return 0;
 	return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 			 "the service manager keeps %u descriptors at most "

@@ -129,6 +129,36 @@ START_TEST(a_uid_is_not_given_twice)
 }
 END_TEST
 
+/* ---- as much as can be kept ---- */
+
+#define ROOM 14
+
+static void connects_till_refused(void)
+{
+	for (size_t i = 0; i < COUNT(conns); i++) {
+		int code = iob_connect(broker_socket(), &conns[i]);
+
+		if (code == IOB_OK)
+			continue;
+		ck_assert_int_eq(code, IOB_E_LIMIT);
+		return;
+	}
+	ck_abort_msg("more is taken than can be kept");
+}
+
+/* Those that the service manager keeps for the monitor itself count, too. */
+START_TEST(no_more_is_taken_than_is_kept)
+{
+	char room[16];
+
+	snprintf(room, sizeof(room), "%d", ROOM);
+	setenv("FDSTORE", room, 1);
+	start("adopted-room", NULL);
+	as(ALICE, connects_till_refused);
+	ck_assert_uint_le(broker_kept_fds(), ROOM);
+}
+END_TEST
+
 Suite *adopted_suite(void)
 {
 	Suite *s = suite_create("adopted");
@@ -138,5 +168,6 @@ Suite *adopted_suite(void)
 		return s;
 	tcase_add_test(tc, who_is_named_no_more_keeps_his_rate);
 	tcase_add_test(tc, a_uid_is_not_given_twice);
+	tcase_add_test(tc, no_more_is_taken_than_is_kept);
 	return s;
 }
