@@ -44,18 +44,6 @@ static void take_session_fds(struct session *s)
 	}
 }
 
-static void take_slot(struct session *s)
-{
-	struct monitor *m = s->monitor;
-	uid_t base = (uid_t)m->config.session_uid_base;
-
-	s->slot = MONITOR_NO_SLOT;
-	if (s->uid < base || s->uid - base >= m->config.session_uids)
-		return;
-	s->slot = s->uid - base;
-	m->slots[s->slot] = 1;
-}
-
 static void peer_from_row(struct peer *p, const struct kept_session *k)
 {
 	p->uid = k->peer_uid;
@@ -92,6 +80,10 @@ static struct session *session_from_row(struct monitor *m, const struct kept_ses
 static void session_give_up(struct session *s)
 {
 	log_error("session %u: its descriptors were not kept; it is ended", s->id);
+	if (s->on_channel)
+		event_free(s->on_channel);
+	if (s->on_exit)
+		event_free(s->on_exit);
 	if (s->pidfd >= 0) {
 		syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
 		close(s->pidfd);
@@ -117,7 +109,8 @@ static void adopt_session(struct monitor *m, const struct kept_session *k, uint3
 		return;
 	}
 	policy_quota(&m->config, &s->peer, &s->quota);
-	take_slot(s);
+	s->slot = MONITOR_NO_SLOT;
+	session_claim_slot(s);
 	s->account->sessions++;
 	m->session_count++;
 	LIST_INSERT_HEAD(&m->sessions, s, link);
@@ -127,6 +120,7 @@ static void adopt_session(struct monitor *m, const struct kept_session *k, uint3
 
 static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_t row)
 {
+	struct session *s = session_by_id(m, k->session_id);
 	struct domain *d = calloc(1, sizeof(*d));
 	char name[KEEP_NAME_BYTES];
 
@@ -136,7 +130,7 @@ static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_
 	d->id = k->id;
 	d->row = row;
 	d->session_id = k->session_id;
-	d->session = k->dying ? NULL : session_by_id(m, k->session_id);
+	d->session = k->dying ? NULL : s;
 	d->state = d->session ? DOMAIN_LIVE : DOMAIN_DYING;
 	d->pid = k->pid;
 	d->max_bytes = k->max_bytes;
@@ -153,8 +147,8 @@ static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_
 	LIST_INSERT_HEAD(&m->domains, d, link);
 	if (d->state == DOMAIN_LIVE)
 		LIST_INSERT_HEAD(&d->session->domains, d, of_session);
-	if (d->session)
-		d->session->memlock_bytes += d->max_bytes;
+	if (s) /* also of a dying one: domain_reaped() takes it off */
+		s->memlock_bytes += d->max_bytes;
 }
 
 /* ---- devices ---- */
@@ -190,17 +184,35 @@ static void grow_inventory(struct monitor *m)
 		find_device(m, &k.info);
 }
 
+/* All devices of a group have the same open file, which is kept once. */
+static int sibling_group_dup(const struct monitor *m, const struct device *d)
+{
+	for (size_t i = 0; i < m->device_count; i++) {
+		const struct device *o = &m->devices[i];
+
+		if (o != d && o->bound_kept && o->info.group == d->info.group &&
+		    o->bound.group_fd >= 0)
+			return m->glue->descriptor_dup(o->bound.group_fd);
+	}
+	return -1;
+}
+
 static void take_bound(struct monitor *m, struct device *d)
 {
 	char name[KEEP_NAME_BYTES];
 
 	keep_name(name, KEEP_DEVICE, d->row);
 	d->bound.device_fd = manager_take(name);
-	keep_name(name, KEEP_GROUP, d->row);
+	if (d->bound.device_fd < 0)
+		return; /* the group is for those that have theirs */
+	d->bound_kept = true;
+	m->keep.descriptors++;
+	keep_name(name, KEEP_GROUP, d->info.group);
 	d->bound.group_fd = manager_take(name);
-	d->bound_kept = d->bound.device_fd >= 0;
-	m->keep.descriptors += d->bound.device_fd >= 0;
-	m->keep.descriptors += d->bound.group_fd >= 0;
+	if (d->bound.group_fd >= 0)
+		m->keep.descriptors++;
+	else
+		d->bound.group_fd = sibling_group_dup(m, d);
 }
 
 static void adopt_device(struct monitor *m, const struct kept_device *k, uint32_t row)
@@ -297,6 +309,7 @@ static void settle_domains(struct monitor *m)
 /* Its domain was taken apart, with it, and its user was told to let go of it. */
 static void settle_without_domain(struct monitor *m, struct device *d)
 {
+	session_forget_answer(m, d, 0);
 	keep_forget_bound(m, d);
 	if (d->bound.device_fd >= 0)
 		close(d->bound.device_fd);

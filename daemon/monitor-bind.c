@@ -16,6 +16,7 @@
 
 #include "daemon/log.h"
 #include "daemon/monitor-keep.h"
+#include "daemon/monitor-manager.h"
 
 static void answer(struct monitor *m, const struct requester *r, const struct fault *f,
 		   uint32_t domain_id)
@@ -187,6 +188,7 @@ static void bind_begin(struct device *d, const struct handle *domain, const stru
 	struct monitor *m = d->monitor;
 	struct fault why = { 0 };
 
+	manager_alive(); /* opening may wait for a device's reset, and several may do so in a row */
 	if (keep_check_room(m, 2, &why) < 0 ||
 	    m->glue->device_bind(domain->domain->context_fd, &d->info,
 				 sibling_group_fd(domain->domain, d), &d->bound, &why) < 0) {

@@ -89,11 +89,24 @@ static void put(struct table *t, uint32_t *row, const void *data)
 
 /* ---- descriptors ---- */
 
+#define KEEP_OWN 6u /* the tables, and the simulator */
+
+/* Sessions that are not ready yet have theirs kept when they are. */
+static unsigned starting_fds(const struct monitor *m)
+{
+	const struct session *s;
+	unsigned n = 0;
+
+	LIST_FOREACH(s, &m->sessions, link)
+		n += s->row == 0 ? 2 : 0;
+	return n;
+}
+
 int keep_check_room(const struct monitor *m, unsigned fds, struct fault *why)
 {
 	unsigned room = manager_room();
 
-	if (!m->keep.active || m->keep.descriptors + fds <= room)
+	if (!m->keep.active || KEEP_OWN + m->keep.descriptors + starting_fds(m) + fds <= room)
 		return 0;
 	return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 			 "the service manager keeps %u descriptors at most "
@@ -229,13 +242,27 @@ void keep_device(struct monitor *m, struct device *d)
 		put(&m->keep.devices, &d->row, &k);
 }
 
+/* The devices of a group share one open file, of which the service manager keeps a single copy
+ * whatever it is called: it goes by the group, from the first device to the last. */
+static bool group_is_kept(const struct monitor *m, const struct device *d)
+{
+	for (size_t i = 0; i < m->device_count; i++) {
+		const struct device *o = &m->devices[i];
+
+		if (o != d && o->bound_kept && o->info.group == d->info.group &&
+		    o->bound.group_fd >= 0)
+			return true;
+	}
+	return false;
+}
+
 void keep_bound(struct monitor *m, struct device *d)
 {
 	if (!m->keep.active)
 		return;
 	keep_fds(m, KEEP_DEVICE, d->row, &d->bound.device_fd, 1);
-	if (d->bound.group_fd >= 0)
-		keep_fds(m, KEEP_GROUP, d->row, &d->bound.group_fd, 1);
+	if (d->bound.group_fd >= 0 && !group_is_kept(m, d))
+		keep_fds(m, KEEP_GROUP, d->info.group, &d->bound.group_fd, 1);
 	d->bound_kept = true;
 }
 
@@ -253,8 +280,8 @@ void keep_forget_bound(struct monitor *m, struct device *d)
 	if (!d->bound_kept)
 		return;
 	forget_fds(m, KEEP_DEVICE, d->row, 1);
-	if (d->bound.group_fd >= 0)
-		forget_fds(m, KEEP_GROUP, d->row, 1);
+	if (d->bound.group_fd >= 0 && !group_is_kept(m, d))
+		forget_fds(m, KEEP_GROUP, d->info.group, 1);
 	d->bound_kept = false;
 }
 

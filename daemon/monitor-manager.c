@@ -154,12 +154,20 @@ void manager_tell(const char *state)
 		complain("notification", sd_notify(0, state));
 }
 
+static bool watched;
+
+void manager_alive(void)
+{
+	if (watched)
+		manager_tell("WATCHDOG=1");
+}
+
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
-	manager_tell("WATCHDOG=1");
+	manager_alive();
 }
 
 int manager_watchdog_start(struct event_base *base)
@@ -170,6 +178,7 @@ int manager_watchdog_start(struct event_base *base)
 
 	if (sd_watchdog_enabled(0, &us) <= 0)
 		return 0;
+	watched = true;
 	half.tv_sec = (time_t)(us / 2 / 1000000);
 	half.tv_usec = (suseconds_t)(us / 2 % 1000000);
 	timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);

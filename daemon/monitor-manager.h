@@ -38,6 +38,8 @@ void manager_wait(void);
 
 /* state: as of sd_notify(3), "READY=1" and the like. */
 void manager_tell(const char *state);
+/* Before something that may take long: the watchdog, if there is one, waits anew. */
+void manager_alive(void);
 /* From now on tell the watchdog, if there is one, that the loop runs. */
 int manager_watchdog_start(struct event_base *base);
 

@@ -131,8 +131,10 @@ static int reload_config(struct reload *r, struct fault *why)
 	}
 	config_deinit(&m->config);
 	m->config = fresh;
-	LIST_FOREACH(s, &m->sessions, link)
+	LIST_FOREACH(s, &m->sessions, link) {
+		session_claim_slot(s);
 		session_refresh_quota(s);
+	}
 	return 0;
 }
 

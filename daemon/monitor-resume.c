@@ -22,8 +22,10 @@ void session_resume(struct session *s)
 	s->resuming = true;
 	s->next_serial = s->monitor->keep.generation << GENERATION_SHIFT;
 	session_ask(s, NULL, &msg, PRIV_RESUME, NULL);
-	limits.limits.max_rate = s->quota.max_rate; /* the configuration may have changed since */
-	session_tell(s, &limits, PRIV_LIMITS, NULL);
+	/* The configuration may have changed since. Whom it names no more keeps what the session has. */
+	limits.limits.max_rate = s->quota.max_rate;
+	if (policy_knows(&s->monitor->config, &s->peer))
+		session_tell(s, &limits, PRIV_LIMITS, NULL);
 }
 
 /* The session may have been asked by a monitor between, which did not live to hear the answer. */

@@ -378,6 +378,17 @@ static int slot_take(struct monitor *m, uint32_t *slot)
 	return -ENOSPC;
 }
 
+void session_claim_slot(struct session *s)
+{
+	const struct config *c = &s->monitor->config;
+
+	if (s->slot != MONITOR_NO_SLOT || s->uid < c->session_uid_base ||
+	    s->uid - c->session_uid_base >= c->session_uids)
+		return;
+	s->slot = (uint32_t)(s->uid - c->session_uid_base);
+	s->monitor->slots[s->slot] = 1;
+}
+
 static int session_admit(struct monitor *m, const struct peer *p, struct quota *q,
 			 struct account *a, struct fault *why)
 {

@@ -308,6 +308,8 @@ void session_reply(struct session *s, struct priv_message *msg, uint32_t op, uin
 /* Answers about the device that are still to come (op 0: all) lead to nothing any more. */
 void session_forget_answer(struct monitor *m, struct device *d, uint32_t op);
 
+/* The uid of an adopted session lies in the range of today, perhaps: then nobody else gets it. */
+void session_claim_slot(struct session *s);
 /* The channel and the end of the process from now on. */
 int session_watch(struct session *s);
 

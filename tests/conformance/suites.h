@@ -8,6 +8,7 @@
 Suite *connection_suite(void);
 Suite *policy_suite(void);
 Suite *reload_suite(void);
+Suite *adopted_suite(void);
 Suite *rate_suite(void);
 Suite *domain_suite(void);
 Suite *memory_suite(void);

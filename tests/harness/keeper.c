@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -102,8 +103,21 @@ static void name_of(const char *state, char name[64])
 		snprintf(name, 64, "%.*s", (int)strcspn(at + 7, "\n"), at + 7);
 }
 
+/* As with systemd, a further descriptor of an open file is not kept, under whatever name. */
+static bool is_kept(int fd)
+{
+	for (size_t i = 0; i < keeper.count; i++)
+		if (syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, keeper.kept[i].fd, fd) == 0)
+			return true;
+	return false;
+}
+
 static void keep(const char *name, int fd)
 {
+	if (is_kept(fd)) {
+		close(fd);
+		return;
+	}
 	if (keeper.count == KEEPER_MAX_FDS)
 		die("too many descriptors");
 	keeper.kept[keeper.count].fd = fd;
