@@ -15,8 +15,6 @@
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 
-/* FileDescriptorStoreMax= of iommu-broker.service; the manager drops what is more, silently. */
-#define MANAGER_ROOM	16384
 #define MANAGER_WAIT_US 60000000
 
 /* What we let it keep begins with this; a listening socket is called as its unit likes. */
@@ -100,17 +98,22 @@ void manager_discard_rest(void)
 
 /* ---- keeping ---- */
 
-bool manager_keeps(void)
+static bool manager_listens(void)
 {
 	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+bool manager_keeps(void)
+{
+	return manager_listens() && manager_room() > 0;
 }
 
 unsigned manager_room(void)
 {
 	const char *said = getenv("FDSTORE");
-	long n = said ? strtol(said, NULL, 10) : MANAGER_ROOM; /* no number: 0 */
+	int n = said ? atoi(said) : 0;
 
-	return n > 0 && n <= INT_MAX ? (unsigned)n : 0;
+	return n > 0 ? (unsigned)n : 0;
 }
 
 static void complain(const char *what, int r)
@@ -150,7 +153,7 @@ void manager_wait(void)
 
 void manager_tell(const char *state)
 {
-	if (manager_keeps())
+	if (manager_listens())
 		complain("notification", sd_notify(0, state));
 }
 

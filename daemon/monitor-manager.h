@@ -24,9 +24,10 @@ int manager_take_listener(struct fault *why);
 /* Close what nobody took, and have the manager forget it. */
 void manager_discard_rest(void);
 
-/* Is there somebody who keeps descriptors? */
+/* Is there somebody who keeps descriptors? Only then do sessions outlive us. */
 bool manager_keeps(void);
-/* How many it can keep. Known from systemd 254 on, before that what our unit says. */
+/* How many it can keep: $FDSTORE, which systemd sets from 254 on, and our unit before. Without it nothing
+ * is kept: a channel that is believed to be kept, and is not, would end its session with us. */
 unsigned manager_room(void);
 /* Have these kept under the name, in addition to what is. The caller still owns them. */
 void manager_keep(const char *name, const int *fds, unsigned count);

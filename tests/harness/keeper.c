@@ -224,6 +224,7 @@ static void set_environment(void)
 	setenv("LISTEN_PID", number, 1);
 	snprintf(path, sizeof(path), "%s/notify", broker.directory);
 	setenv("NOTIFY_SOCKET", path, 1);
+	setenv("FDSTORE", "4096", 0); /* a test may have said less */
 }
 
 static void monitor_start(void)
