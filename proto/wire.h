@@ -125,7 +125,7 @@ enum iob_code {
 	IOB_E_NO_RESET = 30,  /* the device has no reset method */
 	IOB_E_DEVICE_IO = 31, /* the device did not answer, or is in a bad state */
 	IOB_E_KERNEL = 32,    /* the kernel refused for a reason of its own; see sys_errno */
-	IOB_E_MONITOR = 33,   /* the monitor is away; retry later */
+	IOB_E_MONITOR = 33,   /* the monitor of this handle is gone for good */
 	IOB_E_INTERNAL = 34,  /* a defect of the broker */
 	/* from 1000: never on the wire, made by the library */
 	IOB_E_CONNECT = 1000,  /* cannot reach the broker */
