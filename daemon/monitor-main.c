@@ -332,6 +332,7 @@ static int start(struct monitor *m, struct fault *why)
 		return 0;
 	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, m->device_count,
 		 m->config.socket_path);
+	m->ready = true;
 	manager_tell("READY=1");
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/log.h"
+#include "daemon/monitor-manager.h"
 #include "daemon/monitor-tape.h"
 #include "daemon/monitor.h"
 
@@ -142,6 +143,8 @@ static int reload_config(struct reload *r, struct fault *why)
 static void reload_begins(struct monitor *m)
 {
 	log_info("reload %u: begins", m->reloads);
+	if (m->ready)
+		manager_tell("RELOADING=1");
 }
 
 static void reload_ends(struct monitor *m, const struct fault *why)
@@ -152,6 +155,8 @@ static void reload_ends(struct monitor *m, const struct fault *why)
 	else
 		log_info("reload %u: done, %zu rules from %u files are in force", m->reloads,
 			 m->config.rule_count, m->config.file_count);
+	if (m->ready)
+		manager_tell("READY=1");
 }
 
 static void reload_free(struct reload *r)

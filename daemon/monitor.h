@@ -259,6 +259,7 @@ struct monitor {
 	size_t device_count;
 	LIST_HEAD(, move) moves;
 	uint32_t move_count;
+	bool ready;	     /* the service manager has heard so */
 	bool ended;	     /* told to, while it started */
 	size_t start_cursor; /* the next device to look at for [drivers] */
 	LIST_HEAD(, session) sessions;

@@ -48,7 +48,7 @@ static struct config_rule rules[] = {
 		.pattern_count = 1,
 		.access = IOB_ACCESS_MEDIATED,
 		.inspect_all = true,
-		.quota = { 1, 1, 2, 1, 1 },
+		.quota = { 1, 1, 2, 1, 1, 0, 0, 0 },
 	},
 };
 
