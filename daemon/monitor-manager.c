@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,9 +108,9 @@ bool manager_keeps(void)
 unsigned manager_room(void)
 {
 	const char *said = getenv("FDSTORE");
-	int n = said ? atoi(said) : MANAGER_ROOM;
+	long n = said ? strtol(said, NULL, 10) : MANAGER_ROOM; /* no number: 0 */
 
-	return n > 0 ? (unsigned)n : 0;
+	return n > 0 && n <= INT_MAX ? (unsigned)n : 0;
 }
 
 static void complain(const char *what, int r)
