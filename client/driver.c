@@ -86,9 +86,10 @@ int iob_driver_set(iob_conn *conn, const char *name, uint32_t driver, uint32_t f
 	if (!conn)
 		return client_error_argument("no connection");
 	code = name_copy(req.name, name);
-	if (code == IOB_OK)
-		code = client_call_fixed(&conn->handle, IOB_OP_DRIVER_SET, &req, sizeof(req), &rep,
-					 sizeof(rep));
+	if (code != IOB_OK)
+		return code;
+	code = client_call_fixed(&conn->handle, IOB_OP_DRIVER_SET, &req, sizeof(req), &rep,
+				 sizeof(rep));
 	if (code == IOB_OK && moved)
 		*moved = rep.moved;
 	return code;

@@ -59,7 +59,7 @@ void account_put(struct account *a)
  * over an hour to wrap, with at most a few thousand alive; those are skipped. */
 static uint32_t handle_next_id(struct monitor *m)
 {
-	struct handle key;
+	struct handle key = { 0 };
 
 	do {
 		key.id = ++m->next_handle_id;
