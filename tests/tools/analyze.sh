@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # analyze.sh BUILD FLAG..    everything that finds faults without running the programs
 #
-# clang-tidy (.clang-tidy) and cppcheck over the sources, mandoc over the manual pages, systemd over
-# its units, and a look at what the linked programs contain. FLAG..: what the preprocessor needs. No
-# findings are allowed.
+# clang-tidy (.clang-tidy) and cppcheck over the sources, shellcheck over the scripts, mandoc over the
+# manual pages, systemd over its units, and a look at what the linked programs contain. FLAG..: what
+# the preprocessor needs. No findings are allowed.
 # shellcheck disable=SC2317 # step calls the functions
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -53,6 +53,15 @@ check() {
 			"${headers[@]}"
 }
 
+# Whatever begins with #! and names a shell.
+scripts() {
+	local all
+	mapfile -d '' all < <(find . -path './build*' -prune -o -path ./.git -prune -o -type f -print0 |
+		xargs -0 awk 'FNR == 1 { if (/^#!.*sh( |$)/) printf "%s%c", FILENAME, 0; nextfile }' |
+		sort -z)
+	shellcheck -x -P SCRIPTDIR -S warning "${all[@]}"
+}
+
 # The page of the protocol is a digest: what it must not do is forget an operation or a code.
 manuals() {
 	local pages name bad=0
@@ -82,6 +91,7 @@ units() {
 step binaries tests/tools/binaries.sh "$build"
 step clang-tidy tidy
 step cppcheck check
+step shellcheck scripts
 step mandoc manuals
 step units units
 exit "$failed"

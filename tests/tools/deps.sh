@@ -34,6 +34,7 @@ analyze   clang-tidy        clang-tools-extra
 analyze   cppcheck          cppcheck
 analyze   valgrind          valgrind
 analyze   mandoc            mandoc
+analyze   shellcheck        ShellCheck
 analyze   systemd           systemd
 analyze   libc6-dbg         -
 analyze   libgcc-s1         libasan libubsan libtsan

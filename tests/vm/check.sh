@@ -72,11 +72,12 @@ mixed_group() {
 	esac
 }
 
+# One that the host has a driver for: each kernel has another one built in.
+declare -A host_device=([type1]='pci-serial,chardev=none,addr=0a.0'
+	[iommufd]='virtio-rng-pci,iommu_platform=on,disable-legacy=on,addr=0a.0')
+
 # At the same time, for most of it is waiting for a device. Not in a pipe: what has to be killed when
 # this ends is run.sh, which then takes QEMU along.
-# One that the host has a driver for: each kernel has another one built in.
-declare -A host_device=([type1]=pci-serial,chardev=none,addr=0a.0
-	[iommufd]=virtio-rng-pci,iommu_platform=on,disable-legacy=on,addr=0a.0)
 for kind in "${kinds[@]}"; do
 	say "$kind: booting"
 	mapfile -t extra < <(mixed_group "$kind")

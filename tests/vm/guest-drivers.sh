@@ -94,7 +94,7 @@ if [ -n "$cdev" ] && [ -c "/dev/vfio/devices/$cdev" ]; then
 	/build/bin/iommuctl unbind --yes $EDU > $work/blocked 2>&1 &
 	asker=$!
 	until ctl --json status && grep -q "moves $EDU" $work/log; do :; done
-	for i in 1 2 3 4 5; do check "status meanwhile" ctl status; done
+	for _ in 1 2 3 4 5; do check "status meanwhile" ctl status; done
 	check "one at a time" refused unbind --yes $EDU
 	check "another device meanwhile" ctl unbind --yes $CARD
 	check "and back" ctl bind --yes $CARD
