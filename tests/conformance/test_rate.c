@@ -17,7 +17,8 @@ static struct iob_result results[BATCH];
 
 static void start(const char *name, const char *rules)
 {
-	broker_start(&(struct broker_options){ .name = name, .rules = rules });
+	broker_start(&(struct broker_options){
+		.name = name, .rules = rules, .alone = broker_is_shaken() });
 }
 
 static void reload(const char *rules)

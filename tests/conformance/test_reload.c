@@ -14,9 +14,11 @@
 #define NOBODY	"[allow nobody]\nuser = 4242\n"
 #define TROUBLE "[allow alice]\nuser = $alice\n\ndevice = *\nmax-byte = 1G\n"
 
+/* A monitor that is killed every so often reads the files anew at its start, also bad ones. */
 static void start(const char *name, const char *daemon, const char *rules)
 {
-	broker_start(&(struct broker_options){ .name = name, .daemon = daemon, .rules = rules });
+	broker_start(&(struct broker_options){
+		.name = name, .daemon = daemon, .rules = rules, .alone = broker_is_shaken() });
 }
 
 static void reload(const char *rules)
@@ -265,6 +267,28 @@ START_TEST(keys_of_the_daemon)
 }
 END_TEST
 
+/* systemctl reload returns when the new configuration is in force, or is not. */
+START_TEST(service_manager_hears_of_it)
+{
+	broker_start(
+		&(struct broker_options){ .name = "reload-heard", .rules = NAMED, .kept = true });
+	ck_assert(!broker_log_has("keeper: reloaded"));
+	reload(EVERYTHING);
+	ck_assert(broker_log_gets("keeper: reloaded"));
+	baseline_check();
+}
+END_TEST
+
+START_TEST(service_manager_hears_of_a_failure)
+{
+	broker_start(
+		&(struct broker_options){ .name = "reload-heard", .rules = NAMED, .kept = true });
+	reload_fails(TROUBLE, "max-byte");
+	ck_assert(broker_log_gets("keeper: reloaded"));
+	baseline_check();
+}
+END_TEST
+
 Suite *reload_suite(void)
 {
 	Suite *s = suite_create("reload");
@@ -278,5 +302,9 @@ Suite *reload_suite(void)
 	tcase_add_test(tc, folder_is_read_too);
 	tcase_add_test(tc, names_are_looked_up);
 	tcase_add_test(tc, keys_of_the_daemon);
+	if (broker_is_shaken())
+		return s;
+	tcase_add_test(tc, service_manager_hears_of_it);
+	tcase_add_test(tc, service_manager_hears_of_a_failure);
 	return s;
 }

@@ -33,6 +33,7 @@ static struct keeper {
 	int notify;
 	int listener;
 	int log;
+	bool reloading;
 	size_t count;
 	struct {
 		int fd;
@@ -136,6 +137,12 @@ static void on_message(const char *state, const int *fds, size_t count)
 	}
 	if (has_line(state, "FDSTOREREMOVE=1"))
 		forget(name);
+	if (has_line(state, "RELOADING=1"))
+		keeper.reloading = true;
+	if (keeper.reloading && has_line(state, "READY=1")) {
+		keeper.reloading = false;
+		dprintf(keeper.log, "keeper: reloaded\n");
+	}
 	shared->kept = keeper.count;
 }
 
