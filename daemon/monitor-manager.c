@@ -111,9 +111,9 @@ bool manager_keeps(void)
 unsigned manager_room(void)
 {
 	const char *said = getenv("FDSTORE");
-	int n = said ? atoi(said) : 0;
+	long n = said ? strtol(said, NULL, 10) : 0;
 
-	return n > 0 ? (unsigned)n : 0;
+	return n > 0 && n <= INT_MAX ? (unsigned)n : 0;
 }
 
 static void complain(const char *what, int r)
