@@ -6,6 +6,8 @@ set -u
 cd /opt/test || exit 1
 export DEBIAN_FRONTEND=noninteractive
 first=0000:00:03.0 second=0000:00:04.0 third=0000:00:05.0
+# two functions of one IOMMU group; the second has no driver yet
+both=(0000:00:08.0 0000:00:08.1)
 
 passed=0 failed=0
 # check NAME COMMAND..
@@ -47,9 +49,9 @@ installed() {
 	systemctl start iommu-broker.service
 }
 
-# steady USER MODE DEVICE: in the background; its words in /root/MODE-DEVICE.log, its pid in $!
+# steady USER MODE DEVICE..: in the background; its words in /root/MODE-DEVICE.log, its pid in $!
 steady() {
-	setpriv --reuid "$1" --regid "$1" --clear-groups ./steady "$2" "$3" >"/root/$2-$3.log" 2>&1 &
+	setpriv --reuid "$1" --regid "$1" --clear-groups ./steady "${@:2}" >"/root/$2-$3.log" 2>&1 &
 }
 
 # another_serves PID: a monitor that is not this one
@@ -123,7 +125,7 @@ rounds() {
 		kill -TERM "$pid"
 		wait "$pid" || { tail -n 3 /root/*-*.log; return 1; }
 	done
-	for log in "/root/hold-$first.log" "/root/churn-$second.log"; do
+	for log in "/root/hold-$first.log" "/root/churn-$second.log" "/root/hold-${both[0]}.log"; do
 		echo "      $log: $(cat "$log")"
 		grep -q ' rounds$' "$log" || return 1
 	done
@@ -142,6 +144,10 @@ check 'a device does DMA' within 30 device_is_bound "$first"
 holders=$(sessions)
 steady bob churn "$second"
 clients+=($!)
+check 'a device moves to vfio-pci' iommuctl bind --yes "${both[1]}"
+steady alice hold "${both[@]}"
+clients+=($!)
+check 'two devices of one group do DMA' within 30 device_is_bound "${both[0]}"
 check 'the monitor is killed 10 times' killed 10
 check 'the service is restarted 3 times' restarted 3
 check 'the sessions are the same' holders_are_the_same
@@ -170,6 +176,20 @@ check 'once more a device does DMA' within 30 device_is_bound "$first"
 check 'stop means stop' systemctl stop iommu-broker.service iommu-broker.socket
 check 'its session has ended' within 10 no_process_is_left
 check 'and its client has noticed' fails wait "$client"
+
+# Started by hand, and by any program that passes a socket.
+activated() {
+	systemd-socket-activate --seqpacket --listen=/root/socket /usr/sbin/iommu-brokerd \
+		>/root/activated.log 2>&1 &
+	local pid=$! bad=0
+	within 30 iommuctl --socket /root/socket status >/root/status || bad=1
+	grep -q "process $pid" /root/status || bad=1
+	kill "$pid"
+	wait "$pid" || bad=1
+	[ "$bad" = 0 ] || cat /root/activated.log /root/status
+	return "$bad"
+}
+check 'systemd-socket-activate will do' activated
 
 [ "$failed" -eq 0 ] || journalctl -b --no-pager -o short-monotonic -u 'iommu-broker*' | tail -n 100
 echo "$passed passed, $failed failed"
