@@ -14,7 +14,6 @@ for suite in $suites; do
 	echo "guest $GUEST_KIND: $suite, kernel $(uname -r)"
 	begin=$(cut -d. -f1 /proc/uptime)
 	case $suite in
-	drivers) /build/tests/guest-drivers.sh ;;
 	*:*) CK_RUN_SUITE=${suite#*:} "/build/tests/${suite%%:*}" ;;
 	*) "/build/tests/$suite" ;;
 	esac
