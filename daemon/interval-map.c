@@ -57,7 +57,7 @@ static void augment_up(struct mapping *m, const struct mapping *upper)
 		uint64_t before = m->max_gap;
 
 		mapping_augment(m);
-		if (m == upper)
+		if (upper && m == upper)
 			passed = true;
 		else if (passed && m->max_gap == before)
 			return;

@@ -2036,7 +2036,7 @@ START_TEST(sim_limits_contexts_and_handles)
 	struct fault why = { 0 };
 	uint32_t token, count = 0;
 	struct rlimit limit;
-	int fds[4200];
+	int fds[4201];
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = limit.rlim_max < 5000 ? limit.rlim_max : 5000;
