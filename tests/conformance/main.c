@@ -10,6 +10,7 @@ int main(void)
 		dma_suite(),	    grant_suite(),   revoke_suite(),  device_suite(),
 		irq_suite(),	    direct_suite(),  races_suite(),   death_suite(),
 		monitor_suite(),    reload_suite(),  rate_suite(),    drivers_suite(),
+		restart_suite(),
 	};
 
 	return run_suites(suites, COUNT(suites));
