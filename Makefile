@@ -207,13 +207,14 @@ again = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 need  = $(tools)/deps.sh ensure $(1) </dev/null
 run   = SAN='$(SAN)' INSTRUMENT='$(INSTRUMENT)' $(tools)/suites.sh $(BUILD)
 
-check_all := $(or $(SUITES),unit conformance hostile install \
+# Instruments make a monitor so slow that it would be killed before it has done anything: no "shaken".
+check_all := $(or $(SUITES),unit conformance $(if $(SAN)$(INSTRUMENT),,shaken) hostile install \
 	$(if $(filter 0,$(VM)),,vm $(if $(shell command -v apt-get),package restart)))
 check:
 	@$(call need,build check $(if $(filter vm package restart,$(check_all)),vm) $(if $(filter package restart,$(check_all)),package))
 	@$(again) tests
 	@$(run) $(check_all)
-check-unit check-conformance check-hostile check-sim check-install check-vm:
+check-unit check-conformance check-shaken check-hostile check-sim check-install check-vm:
 	@$(call need,build check $(filter vm,$(@:check-%=%)))
 	@$(again) tests
 	@$(run) $(patsubst sim,conformance hostile,$(@:check-%=%))
@@ -355,6 +356,6 @@ help:
 	@sed 's/^/  /' $(tools)/help.txt
 
 FORCE:
-.PHONY: FORCE all tests check check-unit check-conformance check-hostile check-sim check-install \
-	check-vm check-package check-restart demo bench install install-strip uninstall deb \
+.PHONY: FORCE all tests check check-unit check-conformance check-shaken check-hostile check-sim \
+	check-install check-vm check-package check-restart demo bench install install-strip uninstall deb \
 	deps format format-check analyze clean help

@@ -26,5 +26,6 @@ Suite *races_suite(void);
 Suite *death_suite(void);
 Suite *monitor_suite(void);
 Suite *drivers_suite(void);
+Suite *restart_suite(void);
 
 #endif

@@ -167,9 +167,11 @@ static void look(struct baseline *b)
 	b->files = backend_is_real() ? 0 : look_at_simulator().files;
 }
 
+/* On a busy machine the last descriptor of the one connection may be closed after the baseline was
+ * taken: fewer is no leak. */
 static bool is_equal(const struct baseline *b)
 {
-	return b->processes == baseline.processes && b->fds == baseline.fds &&
+	return b->processes == baseline.processes && b->fds <= baseline.fds &&
 	       b->locked_kb == baseline.locked_kb && b->pinned == baseline.pinned &&
 	       b->files == baseline.files;
 }

@@ -340,6 +340,30 @@ void broker_restarts(void)
 	ck_assert(wait_until(another_serves, &before));
 }
 
+static bool no_monitor(void *unused)
+{
+	(void)unused;
+	return broker_monitor() == 0;
+}
+
+void broker_monitor_away(int sig)
+{
+	pid_t before = broker_monitor();
+
+	keeper_waits(true);
+	if (before > 0)
+		kill(before, sig);
+	ck_assert(wait_until(no_monitor, NULL));
+}
+
+void broker_monitor_back(void)
+{
+	pid_t before = 0;
+
+	keeper_waits(false);
+	ck_assert(wait_until(another_serves, &before));
+}
+
 void broker_is_stopped(void)
 {
 	kill(broker.keeper, SIGTERM);

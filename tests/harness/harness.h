@@ -114,6 +114,10 @@ void broker_ends(void);
 void broker_monitor_dies(void);
 /* The same, and wait until the next one serves. Only of a broker that is kept. */
 void broker_restarts(void);
+/* End the monitor by a signal, and have no other one for a while; then wait until the next one serves.
+ * Only of a broker that is kept. */
+void broker_monitor_away(int sig);
+void broker_monitor_back(void);
 /* The service is stopped: what was kept is closed, and no monitor started again. */
 void broker_is_stopped(void);
 /* Is the monitor killed every so often? */
@@ -140,6 +144,8 @@ size_t broker_sessions(pid_t *pids, size_t room);
 void broker_sessions_wait(size_t count);
 /* The session that has come since the last call with the same list. */
 pid_t broker_session_new(void);
+/* Does it wait for something? */
+bool process_sleeps(pid_t pid);
 /* Descriptors of a process, or -1 when that cannot be told (only root may look). */
 int process_fds(pid_t pid);
 /* A number of kB from /proc/PID/status, as "VmPin:"; 0 when there is none. */

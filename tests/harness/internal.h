@@ -25,6 +25,8 @@ extern struct broker broker;
 void keeper_start(int log);
 /* The monitor that lives now. */
 pid_t keeper_monitor(void);
+/* Do not start another one when it ends, or do so again. */
+void keeper_waits(bool away);
 /* Become the monitor; inherited descriptors from 3 on. Does not return. */
 void run_monitor(int log, unsigned inherited);
 

@@ -44,8 +44,9 @@ static struct keeper {
 
 /* Seen by the test. */
 static volatile struct shared {
-	pid_t monitor;
+	pid_t monitor; /* 0: none */
 	size_t kept;
+	bool away; /* the next one is not started yet */
 } * shared;
 
 static volatile sig_atomic_t stopping;
@@ -58,6 +59,11 @@ pid_t keeper_monitor(void)
 size_t broker_kept_fds(void)
 {
 	return shared ? shared->kept : 0;
+}
+
+void keeper_waits(bool away)
+{
+	shared->away = away;
 }
 
 bool broker_is_shaken(void)
@@ -253,9 +259,16 @@ static void collect(void)
 			continue;
 		while (take_message())
 			;
-		if (!stopping)
-			monitor_start();
+		shared->monitor = 0;
 	}
+	if (shared->monitor == 0 && !shared->away && !stopping)
+		monitor_start();
+}
+
+static void kill_monitor(void)
+{
+	if (shared->monitor != 0)
+		kill(shared->monitor, SIGKILL);
 }
 
 static void on_sigterm(int sig)
@@ -283,13 +296,13 @@ static void keeper_loop(void)
 		collect();
 		waited += 2;
 		if (interval && waited >= next) {
-			kill(shared->monitor, SIGKILL);
+			kill_monitor();
 			waited = 0;
 			next = interval / 2 + (unsigned)rand() % interval;
 		}
 	}
-	kill(shared->monitor, SIGKILL);
-	while (waitpid(shared->monitor, NULL, 0) < 0 && errno == EINTR)
+	kill_monitor();
+	while (shared->monitor != 0 && waitpid(shared->monitor, NULL, 0) < 0 && errno == EINTR)
 		;
 	_exit(0);
 }

@@ -86,6 +86,13 @@ bool process_lives(pid_t pid)
 	return parent_of(pid, &state) >= 0 && state != 'Z' && state != 'X';
 }
 
+bool process_sleeps(pid_t pid)
+{
+	char state = '?';
+
+	return parent_of(pid, &state) >= 0 && state == 'S';
+}
+
 int process_fds(pid_t pid)
 {
 	char path[64];

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Run test suites and add up what they say.
 #
-#   suites.sh BUILD SUITE..       suites: unit, conformance, hostile, install, vm, package, restart
+#   suites.sh BUILD SUITE..       suites: unit, conformance, shaken, hostile, install, vm, package,
+#                                 restart
 #
 # A suite is believed when it ends with a line "N passed, N failed", or else when it prints summaries
 # of libcheck, which are added. No summary, no test executed, a crash, a report of a sanitizer or of
 # valgrind: each counts as one failure. The last line here is "N passed, N failed".
+#
+# shaken is the conformance suite on a broker whose monitor is killed again and again, meanwhile.
 #
 # Suites find the programs under IOB_BUILD. INSTRUMENT=valgrind runs them and every process they
 # start under valgrind; SAN tells that the programs carry sanitizers and are slower.
@@ -73,6 +76,7 @@ suite() {
 	local begin=$SECONDS note=''
 	printf '== %s\n' "$name"
 	case $name in
+	shaken) command=(/usr/bin/env IOB_TEST_KEPT=1 IOB_TEST_KILL=60 "$IOB_BUILD/tests/conformance") ;;
 	vm | install) command=("tests/$name/check.sh") ;;
 	package | restart) command=("tests/vm/$name-check.sh") ;;
 	esac
