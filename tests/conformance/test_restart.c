@@ -117,7 +117,7 @@ END_TEST
 static void alice_begins_anew(void)
 {
 	own_domain();
-	device = device_opened(conn, EDU_2);
+	device = device_opened_when_free(conn, EDU_2);
 	ok(iob_device_bind(device, iob_domain_fd(domain)));
 	edu_ready(device);
 	dma_works();

@@ -36,6 +36,7 @@ static void listen_to_it(void)
 	manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(manager, (struct sockaddr *)&a, sizeof(a)), 0);
 	setenv("NOTIFY_SOCKET", path, 1);
+	setenv("FDSTORE", "64", 1);
 }
 
 static void set_up(void)
@@ -220,13 +221,15 @@ END_TEST
 static const struct {
 	const char *said;
 	unsigned room;
-} rooms[] = { { NULL, 16384 }, { "512", 512 }, { "0", 0 }, { "-3", 0 }, { "many", 0 } };
+} rooms[] = { { NULL, 0 }, { "512", 512 }, { "0", 0 }, { "-3", 0 }, { "many", 0 } };
 
 START_TEST(room_is_what_it_says)
 {
+	unsetenv("FDSTORE");
 	if (rooms[_i].said)
 		setenv("FDSTORE", rooms[_i].said, 1);
 	ck_assert_uint_eq(manager_room(), rooms[_i].room);
+	ck_assert(manager_keeps() == (rooms[_i].room > 0));
 }
 END_TEST
 
