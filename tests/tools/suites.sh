@@ -76,7 +76,7 @@ suite() {
 	local begin=$SECONDS note=''
 	printf '== %s\n' "$name"
 	case $name in
-	shaken) command=(/usr/bin/env IOB_TEST_KEPT=1 IOB_TEST_KILL=60 "$IOB_BUILD/tests/conformance") ;;
+	shaken) command=(/usr/bin/env IOB_TEST_KEPT=1 IOB_TEST_KILL=100 "$IOB_BUILD/tests/conformance") ;;
 	vm | install) command=("tests/$name/check.sh") ;;
 	package | restart) command=("tests/vm/$name-check.sh") ;;
 	esac
