@@ -15,9 +15,11 @@
 static struct iob_map_op ops[BATCH];
 static struct iob_result results[BATCH];
 
+/* Each monitor begins with full buckets. */
 static void start(const char *name, const char *rules)
 {
-	broker_start(&(struct broker_options){ .name = name, .rules = rules });
+	broker_start(&(struct broker_options){
+		.name = name, .rules = rules, .alone = broker_is_shaken() });
 }
 
 static void reload(const char *rules)

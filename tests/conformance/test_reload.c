@@ -14,9 +14,12 @@
 #define NOBODY	"[allow nobody]\nuser = 4242\n"
 #define TROUBLE "[allow alice]\nuser = $alice\n\ndevice = *\nmax-byte = 1G\n"
 
+/* A monitor that is killed meanwhile never says that it has read its configuration again: the next one
+ * read it as its first. */
 static void start(const char *name, const char *daemon, const char *rules)
 {
-	broker_start(&(struct broker_options){ .name = name, .daemon = daemon, .rules = rules });
+	broker_start(&(struct broker_options){
+		.name = name, .daemon = daemon, .rules = rules, .alone = broker_is_shaken() });
 }
 
 static void reload(const char *rules)

@@ -251,7 +251,7 @@ bool broker_reloads(const struct broker_options *o)
 	snprintf(path, sizeof(path), "%s/conf", broker.directory);
 	config_write(path, o);
 	snprintf(done, sizeof(done), "reload %u: done", ++broker.reloads);
-	ck_assert_int_eq(kill(broker.monitor, SIGHUP), 0);
+	ck_assert_int_eq(kill(broker_monitor(), SIGHUP), 0);
 	if (!wait_until(reload_ended, NULL))
 		ck_abort_msg("the broker does not reload; see %s", broker.log);
 	return broker_log_has(done);
