@@ -160,7 +160,8 @@ unit_sources := $(wildcard tests/unit/*.c)
 # These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits. And
 # the benchmark is other programs.
 ifeq ($(INSTRUMENT),valgrind)
-unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c %/test_bench.c,$(unit_sources))
+unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c %/test_bench.c \
+	%/test_driver.c,$(unit_sources))
 endif
 harness      := $(wildcard tests/harness/*.c)
 suites       := $(foreach s,unit conformance hostile,$(if $(wildcard tests/$s/*.c),$(BUILD)/tests/$s))

@@ -28,7 +28,8 @@ static void unbound_device(void)
 	refused(iob_device_read32(device, 0, 0, &value), IOB_E_NOT_BOUND);
 	refused(iob_device_write32(device, 0, 0, 0), IOB_E_NOT_BOUND);
 	refused(iob_device_reset(device), IOB_E_NOT_BOUND);
-	refused(iob_device_unbind(device), IOB_E_NOT_BOUND);
+	if (!broker_is_shaken()) /* see bound_twice() */
+		refused(iob_device_unbind(device), IOB_E_NOT_BOUND);
 	refused(iob_device_set_irq(device, IOB_IRQ_MSI, IOB_IRQ_DISABLE, 0, 0, NULL, 0),
 		IOB_E_NOT_BOUND);
 	refused(iob_device_vfio_fd(device, &fd),
@@ -51,7 +52,9 @@ static void bound_twice(void)
 	second = domain_made(conn);
 	ok(iob_device_bind(device, iob_domain_fd(domain)));
 	refused(iob_device_bind(device, iob_domain_fd(second)), IOB_E_ALREADY_BOUND);
-	refused(iob_device_bind(device, iob_domain_fd(domain)), IOB_E_ALREADY_BOUND);
+	/* What a restart has asked a second time is answered as if it were the first. */
+	if (!broker_is_shaken())
+		refused(iob_device_bind(device, iob_domain_fd(domain)), IOB_E_ALREADY_BOUND);
 	refused(iob_domain_bind(second, iob_device_fd(device)), IOB_E_ALREADY_BOUND);
 	ck_assert_uint_eq(domain_devices(domain), 1);
 	ck_assert_uint_eq(domain_devices(second), 0);
@@ -84,7 +87,8 @@ static void rebinds(void)
 	edu_ready(device);
 	dma_works();
 	ok(iob_device_unbind(device));
-	refused(iob_device_unbind(device), IOB_E_NOT_BOUND);
+	if (!broker_is_shaken()) /* see bound_twice() */
+		refused(iob_device_unbind(device), IOB_E_NOT_BOUND);
 	ck_assert_uint_eq(domain_devices(first), 0);
 	own_domain(); /* the same addresses, other memory */
 	ok(iob_device_bind(device, iob_domain_fd(domain)));

@@ -15,6 +15,7 @@
 static struct iob_map_op ops[BATCH];
 static struct iob_result results[BATCH];
 
+/* Each monitor begins with full buckets. */
 static void start(const char *name, const char *rules)
 {
 	broker_start(&(struct broker_options){

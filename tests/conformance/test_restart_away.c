@@ -35,6 +35,7 @@ static pid_t alices_session, bobs_session;
 static void set_scene_of_two(void)
 {
 	as(ALICE, alice_maps);
+	broker_sessions_wait(1);
 	alices_session = broker_session_new();
 	as(ALICE, alice_grants_bind);
 	as(BOB, bob_opens);

@@ -385,10 +385,10 @@ static void take_by_name(void)
 {
 	for (int i = 0; i < 4; i++)
 		pass(a_file());
-	announce("iob-context-1:iob-session-2:iob-context-11:iob-session-2");
+	announce("iob-context-11:iob-session-2:iob-context-1:iob-session-2");
 	init();
-	must(manager_take("iob-context-11") == 5);
-	must(manager_take("iob-context-1") == 3);
+	must(manager_take("iob-context-1") == 5);
+	must(manager_take("iob-context-11") == 3);
 	must(manager_take("iob-context-1") == -1);
 	must(manager_take("iob-session-2") == 4);
 	must(manager_take("iob-session-2") == 6);
