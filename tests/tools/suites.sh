@@ -37,8 +37,9 @@ if [ "${INSTRUMENT:-}" = valgrind ]; then
 	# the log of a process that has given up root, too
 	mkdir -p "$logs/valgrind" && chmod 1777 "$logs/valgrind"
 	# shellcheck disable=SC2054 # the comma is valgrind's
-	# The daemon runs beside it, as it is: valgrind 3.19 knows neither pidfds nor seccomp(2).
-	wrap=(valgrind --quiet --trace-children=yes '--trace-children-skip=*/iommu-brokerd' --leak-check=full --show-leak-kinds=definite
+	# The daemon runs beside it, as it is: valgrind 3.19 knows neither pidfds nor seccomp(2). Programs of the
+	# system are not ours to mend.
+	wrap=(valgrind --quiet --trace-children=yes '--trace-children-skip=*/iommu-brokerd,/usr/bin/*,/bin/*' --leak-check=full --show-leak-kinds=definite
 		--errors-for-leak-kinds=definite --vgdb=no --error-exitcode=99
 		--error-markers=begin-error,end-error --num-callers=20)
 fi
