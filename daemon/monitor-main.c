@@ -340,6 +340,7 @@ static int start(struct monitor *m, struct fault *why)
 /* Sessions are left alone: they serve their clients until those are done. */
 static void finish(struct monitor *m)
 {
+	manager_watchdog_stop();
 	listen_close(m);
 	if (m->glue)
 		m->glue->stop();

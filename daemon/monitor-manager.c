@@ -173,9 +173,10 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 	manager_alive();
 }
 
+static struct event *watchdog;
+
 int manager_watchdog_start(struct event_base *base)
 {
-	static struct event *timer;
 	uint64_t us;
 	struct timeval half;
 
@@ -184,6 +185,13 @@ int manager_watchdog_start(struct event_base *base)
 	watched = true;
 	half.tv_sec = (time_t)(us / 2 / 1000000);
 	half.tv_usec = (suseconds_t)(us / 2 % 1000000);
-	timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
-	return timer && event_add(timer, &half) == 0 ? 0 : -ENOMEM;
+	watchdog = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+	return watchdog && event_add(watchdog, &half) == 0 ? 0 : -ENOMEM;
+}
+
+void manager_watchdog_stop(void)
+{
+	if (watchdog)
+		event_free(watchdog);
+	watchdog = NULL;
 }

@@ -43,5 +43,6 @@ void manager_tell(const char *state);
 void manager_alive(void);
 /* From now on tell the watchdog, if there is one, that the loop runs. */
 int manager_watchdog_start(struct event_base *base);
+void manager_watchdog_stop(void);
 
 #endif

@@ -274,6 +274,7 @@ START_TEST(watchdog_hears_half_of_its_time)
 	ck_assert_int_ge((end.tv_sec - begin.tv_sec) * 1000 +
 				 (end.tv_nsec - begin.tv_nsec) / 1000000,
 			 590);
+	manager_watchdog_stop();
 	event_base_free(base);
 }
 END_TEST
@@ -294,6 +295,7 @@ START_TEST(no_watchdog_no_timer)
 	watchdog_environment("400000", getpid());
 	ck_assert_int_eq(manager_watchdog_start(base), 0);
 	ck_assert_uint_eq(timers(base), 1);
+	manager_watchdog_stop();
 	event_base_free(base);
 }
 END_TEST
