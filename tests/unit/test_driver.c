@@ -240,6 +240,7 @@ static void monitor_make(void)
 				    .state = PRIV_STATE_READY,
 				    .account = &account };
 	session.quota.max_devices = 16;
+	session.quota.max_setups = QUOTA_UNLIMITED;
 	LIST_INSERT_HEAD(&m.sessions, &session, link);
 }
 
@@ -637,6 +638,31 @@ START_TEST(what_cannot_move)
 }
 END_TEST
 
+/* By a session, of a monitor that did it and ended before it could answer. */
+START_TEST(asked_again_when_it_is_done)
+{
+	struct fd_list none = { .count = 0 };
+	struct priv_message msg;
+
+	user_is(0);
+	msg = set_request(CARD, IOB_DRIVER_VFIO, 0);
+	driver_is(CARD, "vfio-pci"); /* as that monitor left it */
+	ck_assert_uint_eq(ask(PRIV_DRIVER_SET, &msg), IOB_E_GROUP);
+	msg.hdr = (struct priv_hdr){ .op = PRIV_DRIVER_SET, .serial = 7, .again = 1 };
+	monitor_request(&session, &msg, &none);
+	ck_assert(answered());
+	ck_assert_uint_eq(reply.status.code, IOB_OK);
+	ck_assert_uint_eq(reply.driver_set.data.moved, 0);
+	/* not done: what was shown is what counts, also for the second time */
+	msg.driver_set_req.driver = IOB_DRIVER_HOST;
+	msg.hdr = (struct priv_hdr){ .op = PRIV_DRIVER_SET, .serial = 7, .again = 1 };
+	monitor_request(&session, &msg, &none);
+	ck_assert(answered());
+	ck_assert_uint_eq(reply.status.code, IOB_E_GROUP);
+	ck_assert_ptr_null(LIST_FIRST(&m.moves));
+}
+END_TEST
+
 START_TEST(requests_that_make_no_sense)
 {
 	struct priv_message msg;
@@ -786,6 +812,7 @@ Suite *test_driver_suite(void)
 	tcase_add_test(t, what_is_in_use_stays);
 	tcase_add_test(t, what_cannot_move);
 	tcase_add_test(t, requests_that_make_no_sense);
+	tcase_add_test(t, asked_again_when_it_is_done);
 	tcase_add_test(t, moves_are_limited);
 	tcase_add_test(t, configuration_moves);
 	tcase_add_test(t, configuration_does_not_wait_for_ever);
