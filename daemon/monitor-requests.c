@@ -162,9 +162,11 @@ void monitor_request(struct session *s, struct priv_message *msg, struct fd_list
 		monitor_closed(s, msg);
 		break;
 	case PRIV_DRIVER_LIST:
+		session_charge_setup(s); /* reads all of the bus */
 		monitor_driver_list(s, msg);
 		break;
 	case PRIV_DRIVER_SET:
+		session_charge_setup(s);
 		monitor_driver_set(s, msg);
 		break;
 	default:

@@ -2,6 +2,7 @@
 /* So much in a second: nothing is refused or lost, it only takes longer. That something took a while
  * is all that can be said for certain: what is fast on one machine is slow on another. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/conformance/scene.h"
@@ -179,6 +180,30 @@ START_TEST(setups_beyond_the_rate_wait)
 }
 END_TEST
 
+static void lists_sixty(void)
+{
+	uint64_t begin = now_ms();
+	struct iob_driver_rec *list;
+	size_t count;
+
+	for (unsigned i = 0; i < 60; i++) {
+		ok(iob_driver_list(conn, device_name(EDU_1), &list, &count));
+		free(list);
+	}
+	ck_assert_uint_ge(now_ms() - begin, 1700);
+}
+
+/* Each reads all of the bus. */
+START_TEST(driver_lists_beyond_the_rate_wait)
+{
+	start("rate-drivers", RULE "max-setups = 10\n");
+	as(ALICE, prepares);
+	as(ALICE, lists_sixty);
+	user_exits(ALICE);
+	baseline_check();
+}
+END_TEST
+
 Suite *rate_suite(void)
 {
 	Suite *s = suite_create("rate");
@@ -190,5 +215,6 @@ Suite *rate_suite(void)
 	tcase_add_test(tc, who_is_throttled_can_die);
 	tcase_add_test(tc, who_is_throttled_serves_others);
 	tcase_add_test(tc, setups_beyond_the_rate_wait);
+	tcase_add_test(tc, driver_lists_beyond_the_rate_wait);
 	return s;
 }
