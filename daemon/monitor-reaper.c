@@ -72,7 +72,7 @@ static void close_others(struct reaper *r)
 }
 
 /* The order of the architecture: stop the device, detach it, unmap, and only then release. */
-static int take_apart(struct reaper *r)
+static int take_apart(struct reaper *r, bool may_wait)
 {
 	const struct glue_opener *glue = r->monitor->glue;
 	int first = 0;
@@ -85,7 +85,8 @@ static int take_apart(struct reaper *r)
 	} while (0)
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_quiesce(&r->items[i].bound));
-	manager_wait(); /* its copies are forgotten now: the last close must be ours */
+	if (may_wait)
+		manager_wait(); /* its copies are forgotten now: the last close must be ours */
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_detach(r->context_fd, &r->items[i].bound));
 	if (r->revoke && r->context_fd >= 0)
@@ -103,7 +104,7 @@ static void child(struct reaper *r, pid_t monitor)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != monitor)
 		_exit(1);
 	close_others(r);
-	int e = take_apart(r);
+	int e = take_apart(r, true);
 
 	if (e < 0)
 		log_warn("reaper: %s; the last close does the rest", strerror(-e));
@@ -171,7 +172,7 @@ static void reaper_start(struct reaper *r)
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	else
-		take_apart(r);
+		take_apart(r, false);
 	close_ours(r);
 	reaper_done(r);
 }
