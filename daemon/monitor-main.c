@@ -158,14 +158,19 @@ static int make_empty_dir(struct monitor *m, struct fault *why)
 {
 	char name[] = "/tmp/iommu-broker.XXXXXX";
 
-	if (mkdtemp(name)) {
+	int error = mkdtemp(name) ? 0 : errno;
+
+	if (!error) {
 		m->empty_dir_fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (m->empty_dir_fd >= 0 && rmdir(name) == 0)
-			return 0;
+		error = m->empty_dir_fd < 0 ? errno : 0;
+		if (rmdir(name) < 0 && !error) /* in every case: it must not stay behind */
+			error = errno;
 	}
-	return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, errno,
+	if (!error)
+		return 0;
+	return fault_set(why, IOB_E_SYSTEM, IOB_STEP_NONE, error,
 			 "an empty directory for the sessions cannot be made in /tmp: %s",
-			 strerror(errno));
+			 strerror(error));
 }
 
 /* Descriptors are what this daemon lives on. */

@@ -54,9 +54,9 @@ static void tmpfs_file(void)
 	char path[] = "/dev/shm/iob-test-XXXXXX";
 	int fd = mkstemp(path);
 
-	begin();
 	ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
 	unlink(path);
+	begin();
 	ck_assert_int_eq(ftruncate(fd, (off_t)PAGE), 0);
 	ck_assert_int_eq(fallocate(fd, 0, 0, (off_t)PAGE), 0);
 	refused(iob_memory_add(domain, fd, BOTH, &rep), IOB_E_MEMORY_SEALS);
