@@ -10,10 +10,8 @@ void start_kept(const char *rules);
 /* All users exit; then nothing is left but what there was at the start. */
 void all_is_back(void);
 
-/* After set_scene(): bob's device writes into alice's memory all the time. board[100], board[1]. */
-void start_driving(void);
+/* Between start_driving() and stop_driving(). */
 void dma_goes_on(void);
-void stop_driving(void);
 void alice_maps_on(void);
 /* Another one than when it was called last. */
 void alice_hears_another_monitor(void);

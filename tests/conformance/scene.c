@@ -121,6 +121,36 @@ void domain_is_closed(iob_domain *d)
 	refused(iob_unmap_all(d, NULL), IOB_E_CLOSED);
 }
 
+static void bob_drives(void)
+{
+	while (board[GO_ON]) {
+		edu_store(device, IOVA, EDU_BYTES);
+		edu_fetch(device, READ_IOVA, EDU_BYTES);
+		board[ROUNDS]++;
+	}
+}
+
+void wait_for_rounds(uint64_t more)
+{
+	uint64_t begin = board[ROUNDS];
+
+	while (board[ROUNDS] < begin + more)
+		usleep(1000);
+}
+
+void start_driving(void)
+{
+	board[GO_ON] = 1;
+	as_begin(BOB, bob_drives);
+	wait_for_rounds(2);
+}
+
+void stop_driving(void)
+{
+	board[GO_ON] = 0;
+	user_done(BOB);
+}
+
 uint32_t domain_devices(iob_domain *d)
 {
 	struct iob_domain_info_rep info;

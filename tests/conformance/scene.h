@@ -47,6 +47,13 @@ void bob_binds(void);
 /* alice_maps to bob_binds */
 void set_scene(void);
 
+/* After set_scene(), in the test: bob's device writes into alice's memory and reads from it, until it is
+ * stopped or he is killed. Counted in board[ROUNDS]. */
+enum { ROUNDS = 100, GO_ON };
+void start_driving(void);
+void wait_for_rounds(uint64_t more);
+void stop_driving(void);
+
 /* A domain of one's own, with memory as alice_maps() has it. */
 void own_domain(void);
 /* Bob alone, with a domain and the first edu in it. */

@@ -10,39 +10,6 @@
 
 #include "tests/conformance/scene.h"
 
-enum { ROUNDS, GO_ON };
-
-/* Until it is killed, or told to stop. */
-static void bob_drives(void)
-{
-	while (board[GO_ON]) {
-		edu_store(device, IOVA, EDU_BYTES);
-		edu_fetch(device, READ_IOVA, EDU_BYTES);
-		board[ROUNDS]++;
-	}
-}
-
-static void wait_for_rounds(uint64_t more)
-{
-	uint64_t begin = board[ROUNDS];
-
-	while (board[ROUNDS] < begin + more)
-		usleep(1000);
-}
-
-static void start_driving(void)
-{
-	board[GO_ON] = 1;
-	as_begin(BOB, bob_drives);
-	wait_for_rounds(2);
-}
-
-static void stop_driving(void)
-{
-	board[GO_ON] = 0;
-	user_done(BOB);
-}
-
 /* ---- the end of bob, who drives ---- */
 
 static void bob_starts_and_closes(void)

@@ -8,8 +8,6 @@
 
 #include "tests/conformance/scene.h"
 
-enum { GO_ON, ROUNDS };
-
 /* ---- reached ---- */
 
 static void alice_prepares(void)

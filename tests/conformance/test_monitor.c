@@ -6,25 +6,7 @@
 
 #include "tests/conformance/scene.h"
 
-enum { ROUNDS, GO_ON };
-
 static const struct broker_options usual = { .name = "monitor", .alone = true };
-
-static void bob_drives(void)
-{
-	while (board[GO_ON]) {
-		edu_store(device, IOVA, EDU_BYTES);
-		board[ROUNDS]++;
-	}
-}
-
-static void wait_for_rounds(uint64_t more)
-{
-	uint64_t begin = board[ROUNDS];
-
-	while (board[ROUNDS] < begin + more)
-		usleep(1000);
-}
 
 static void alice_maps_on(void)
 {
@@ -88,16 +70,13 @@ START_TEST(monitor_dies_and_dma_goes_on)
 	broker_start(&usual);
 	pins = pinned_pages();
 	set_scene();
-	board[GO_ON] = 1;
-	as_begin(BOB, bob_drives);
-	wait_for_rounds(2);
+	start_driving();
 	broker_monitor_dies();
 	wait_for_rounds(3);
 	as(ALICE, alice_maps_on);
 	wait_for_rounds(3);
 	as(ALICE, alice_is_refused);
-	board[GO_ON] = 0;
-	user_done(BOB);
+	stop_driving();
 	as(BOB, bob_is_refused);
 	user_exits(ALICE);
 	user_exits(BOB);
@@ -122,8 +101,7 @@ START_TEST(without_monitor_unmap_still_stops_the_device)
 	broker_start(&usual);
 	pins = pinned_pages();
 	set_scene();
-	board[GO_ON] = 1;
-	as_begin(BOB, bob_drives);
+	start_driving();
 	broker_monitor_dies();
 	wait_for_rounds(2);
 	as(ALICE, alice_unmaps);
@@ -152,13 +130,11 @@ START_TEST(without_monitor_a_closed_domain_is_out_of_reach)
 	broker_start(&usual);
 	pins = pinned_pages();
 	set_scene();
-	board[GO_ON] = 1;
-	as_begin(BOB, bob_drives);
+	start_driving();
 	broker_monitor_dies();
 	wait_for_rounds(2);
 	as(ALICE, alice_closes_and_watches);
-	board[GO_ON] = 0;
-	user_done(BOB);
+	stop_driving();
 	user_exits(BOB);
 	user_exits(ALICE);
 	all_is_gone(pins);
@@ -172,8 +148,7 @@ START_TEST(without_monitor_clients_die_in_any_order)
 	broker_start(&usual);
 	pins = pinned_pages();
 	set_scene();
-	board[GO_ON] = 1;
-	as_begin(BOB, bob_drives);
+	start_driving();
 	broker_monitor_dies();
 	user_is_killed(ALICE);
 	wait_for_rounds(2);
@@ -190,15 +165,13 @@ START_TEST(monitor_ends_orderly_and_dma_goes_on)
 	broker_start(&usual);
 	pins = pinned_pages();
 	set_scene();
-	board[GO_ON] = 1;
-	as_begin(BOB, bob_drives);
+	start_driving();
 	kill(broker_monitor(), SIGTERM);
 	while (process_lives(broker_monitor()))
 		usleep(1000);
 	wait_for_rounds(3);
 	as(ALICE, alice_maps_on);
-	board[GO_ON] = 0;
-	user_done(BOB);
+	stop_driving();
 	user_exits(BOB);
 	user_exits(ALICE);
 	all_is_gone(pins);

@@ -34,41 +34,9 @@ void all_is_back(void)
 
 /* ---- DMA goes on ---- */
 
-enum { ROUNDS = 100, GO_ON };
-
-static void bob_drives(void)
-{
-	while (board[GO_ON]) {
-		edu_store(device, IOVA, EDU_BYTES);
-		board[ROUNDS]++;
-	}
-}
-
-static void wait_for_rounds(uint64_t more)
-{
-	uint64_t begin = board[ROUNDS];
-
-	while (board[ROUNDS] < begin + more)
-		usleep(1000);
-}
-
-void start_driving(void)
-{
-	board[GO_ON] = 1;
-	as_begin(BOB, bob_drives);
-	wait_for_rounds(2);
-}
-
 void dma_goes_on(void)
 {
 	wait_for_rounds(3);
-}
-
-void stop_driving(void)
-{
-	wait_for_rounds(3);
-	board[GO_ON] = 0;
-	user_done(BOB);
 }
 
 void alice_maps_on(void)
@@ -107,6 +75,7 @@ START_TEST(dma_goes_on_over_restarts)
 		as(ALICE, alice_maps_on);
 	}
 	as(ALICE, alice_hears_another_monitor);
+	dma_goes_on();
 	stop_driving();
 	all_is_back();
 }
@@ -386,6 +355,7 @@ START_TEST(sessions_wait_for_a_mended_configuration)
 	broker_drop_in("broken.conf", "# mended\n");
 	as(ALICE, alice_is_answered);
 	as(ALICE, alice_maps_on);
+	dma_goes_on();
 	stop_driving();
 	all_is_back();
 }
@@ -403,6 +373,7 @@ START_TEST(sessions_keep_their_backend)
 	dma_goes_on();
 	as(ALICE, alice_maps_on);
 	as(ALICE, alice_hears_another_monitor);
+	dma_goes_on();
 	stop_driving();
 }
 END_TEST

@@ -22,6 +22,7 @@ START_TEST(however_it_ends_the_next_goes_on)
 	dma_goes_on();
 	as(ALICE, alice_maps_on);
 	as(ALICE, alice_hears_another_monitor);
+	dma_goes_on();
 	stop_driving();
 	all_is_back();
 }
