@@ -8,32 +8,10 @@ export DEBIAN_FRONTEND=noninteractive
 socket=/run/iommu-broker/socket
 device=0000:00:03.0
 
-passed=0 failed=0
-# check NAME COMMAND..
-check() {
-	local name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-		echo "ok    $name"
-	else
-		failed=$((failed + 1))
-		echo "FAIL  $name"
-	fi
-}
-
-# within SECONDS COMMAND..: until it succeeds
-within() {
-	local tries=$(($1 * 10))
-	shift
-	until "$@"; do
-		[ $((tries -= 1)) -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
+# shellcheck source=guest-checks.sh
+. ./guest-checks.sh || exit 1
 
 quiet() { "$@" >/dev/null 2>&1; }
-fails() { ! "$@"; }
 as_alice() { setpriv --reuid alice --regid alice --clear-groups "$@"; }
 state() { systemctl is-active "iommu-broker.$1"; }
 is() { [ "$("${@:2}" 2>/dev/null)" = "$1" ]; }

@@ -9,31 +9,9 @@ first=0000:00:03.0 second=0000:00:04.0 third=0000:00:05.0
 # two functions of one IOMMU group; the second has no driver yet
 both=(0000:00:08.0 0000:00:08.1)
 
-passed=0 failed=0
-# check NAME COMMAND..
-check() {
-	local name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-		echo "ok    $name"
-	else
-		failed=$((failed + 1))
-		echo "FAIL  $name"
-	fi
-}
+# shellcheck source=guest-checks.sh
+. ./guest-checks.sh || exit 1
 
-# within SECONDS COMMAND..: until it succeeds
-within() {
-	local tries=$(($1 * 10))
-	shift
-	until "$@"; do
-		[ $((tries -= 1)) -gt 0 ] || return 1
-		sleep 0.1
-	done
-}
-
-fails() { ! "$@"; }
 monitor() { systemctl show -P MainPID iommu-broker.service; }
 sessions() { pgrep -f '^iommu-broker-session' | sort | tr '\n' ' '; }
 version() { iommuctl status 2>/dev/null | grep -q "$1"; }

@@ -25,6 +25,7 @@ rm -f "$work"/stage/opt/test/*-dbgsym_*
 # Linked statically: the guest has our library only while the package is installed.
 "${CC:-cc}" -I"$build/include" -o "$work/stage/opt/test/client" "$top/tests/install/client.c" \
 	"$build/lib/libiommubroker.a"
+cp "$vm_dir/guest-checks.sh" "$work/stage/opt/test/"
 cp "$vm_dir/guest-package-check.sh" "$work/stage/guest.sh"
 chmod 755 "$work/stage/guest.sh"
 

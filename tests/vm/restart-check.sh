@@ -31,6 +31,7 @@ make -C "$top" deb BUILD="$build" VERSION=0.1.1
 cp "$build"/deb/*0.1.1*.deb "$work/stage/opt/test/second/"
 rm -f "$work"/stage/opt/test/*/*-dbgsym_*
 cp "$build/tests/steady" "$work/stage/opt/test/"
+cp "$vm_dir/guest-checks.sh" "$work/stage/opt/test/"
 cp "$vm_dir/guest-restart-check.sh" "$work/stage/guest.sh"
 chmod 755 "$work/stage/guest.sh"
 
