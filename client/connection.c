@@ -13,6 +13,10 @@
 #define CONNECT_TRIES	 100
 #define CONNECT_PAUSE_US 10000
 
+/* 5 ms, 10, 20 .. 1280: two and a half seconds, as long as the broker waits at BIND. */
+#define OPEN_FIRST_PAUSE_US 5000
+#define OPEN_LAST_PAUSE_US  1280000
+
 static int connect_failed(const char *path)
 {
 	int saved = errno;
@@ -175,6 +179,21 @@ int iob_status(iob_conn *conn, struct iob_status_rep *out)
 	return code;
 }
 
+/* Whoever has the device, or one of its group, may be a client that has just ended: the broker learns of
+ * it a moment later, and taking the device back includes a reset. Of a client that stays, no more can be
+ * said than that. */
+static int open_patiently(struct handle *h, struct call *c)
+{
+	int code;
+
+	for (useconds_t pause = OPEN_FIRST_PAUSE_US;; pause *= 2) {
+		code = client_call(h, c);
+		if ((code != IOB_E_BUSY && code != IOB_E_GROUP) || pause > OPEN_LAST_PAUSE_US)
+			return code;
+		usleep(pause);
+	}
+}
+
 int iob_device_open(iob_conn *conn, const char *name, uint32_t access, iob_device **out,
 		    struct iob_device_rec *rec)
 {
@@ -199,7 +218,7 @@ int iob_device_open(iob_conn *conn, const char *name, uint32_t access, iob_devic
 	device = client_alloc(sizeof(*device));
 	if (!device)
 		return IOB_E_SYSTEM;
-	code = client_call(&conn->handle, &c);
+	code = open_patiently(&conn->handle, &c);
 	if (code != IOB_OK)
 		return code;
 	code = client_handle_init_received(&device->handle, fd, &conn->handle);

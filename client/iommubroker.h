@@ -128,8 +128,9 @@ int iob_domain_open(iob_conn *conn, uint32_t domain_id, iob_domain **out);
 /*
  * Open a device by its name ("0000:00:03.0"). access: IOB_ACCESS_*, 0 for mediated access. The
  * device is this client's until the last copy of *out is closed; then it is taken from its domain,
- * reset, and given back. *rec, if not NULL, receives the inventory record. IOB_E_NO_DEVICE,
- * IOB_E_DENIED, IOB_E_BUSY (someone has it), IOB_E_GROUP, IOB_E_UNSAFE, IOB_E_LIMIT.
+ * reset, and given back. *rec, if not NULL, receives the inventory record. A device that somebody
+ * has is waited for, up to three seconds: its user may just have ended. IOB_E_NO_DEVICE,
+ * IOB_E_DENIED, IOB_E_BUSY (someone has it), IOB_E_GROUP (or one of its group), IOB_E_UNSAFE, IOB_E_LIMIT.
  */
 int iob_device_open(iob_conn *conn, const char *name, uint32_t access, iob_device **out,
 		    struct iob_device_rec *rec);

@@ -312,8 +312,11 @@ static int absent(const char *path, int flags, struct fault *why)
 
 	if (fd < 0 && error == ENOENT)
 		return 0;
-	if (fd >= 0)
+	if (fd >= 0) {
 		close(fd);
+		if (flags & O_CREAT)
+			unlink(path);
+	}
 	return REFUSE(why, fd < 0 ? error : 0, "the new root is not a removed directory: %s", path);
 }
 

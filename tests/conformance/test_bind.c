@@ -155,6 +155,39 @@ START_TEST(second_opener_is_refused)
 }
 END_TEST
 
+static void bob_drives_and_gives_it_back(void)
+{
+	bob_is_bound();
+	iob_device_close(device);
+	device = NULL;
+}
+
+static void alice_connects(void)
+{
+	conn = connected();
+}
+
+static void alice_drives_at_once(void)
+{
+	ok(iob_device_open(conn, device_name(EDU_1), 0, &device, NULL));
+	own_domain();
+	ok(iob_device_bind(device, iob_domain_fd(domain)));
+	edu_ready(device);
+	dma_works();
+	iob_device_close(device);
+	device = NULL;
+}
+
+START_TEST(device_just_given_back_can_be_opened)
+{
+	as(ALICE, alice_connects);
+	for (int i = 0; i < 5; i++) {
+		as(BOB, bob_drives_and_gives_it_back);
+		as(ALICE, alice_drives_at_once);
+	}
+}
+END_TEST
+
 static void opens_twice(void)
 {
 	iob_device *d;
@@ -312,6 +345,7 @@ Suite *bind_suite(void)
 	tcase_add_test(tc, device_moves_between_domains);
 	tcase_add_test(tc, two_devices_share_a_domain);
 	tcase_add_test(tc, second_opener_is_refused);
+	tcase_add_test(tc, device_just_given_back_can_be_opened);
 	tcase_add_test(tc, device_is_opened_once);
 	tcase_add_test(tc, group_is_not_split_between_clients);
 	tcase_add_test(tc, group_stays_in_one_domain);

@@ -275,6 +275,7 @@ static bool can_play(enum mode mode)
 /* ---- forbidden ---- */
 
 #define OF_INSTRUMENTS true
+#define NOWHERE	       "no-such-directory/x" /* unfiltered, nothing may be left behind */
 
 /* One call with its arguments. The last column: sanitizers and valgrind need it, so that the filter
  * of an instrumented build lets it through. */
@@ -289,12 +290,12 @@ static const struct forbidden {
 	{ "openat2", 437, { AT_FDCWD, (long)"/" }, false },
 	{ "open_by_handle_at", SYS_open_by_handle_at, { 0 }, false },
 	{ "memfd_create", SYS_memfd_create, { (long)"x" }, false },
-	{ "unlinkat", SYS_unlinkat, { AT_FDCWD, (long)"x" }, false },
-	{ "mkdirat", SYS_mkdirat, { AT_FDCWD, (long)"x", 0700 }, false },
-	{ "renameat2", SYS_renameat2, { AT_FDCWD, (long)"x", AT_FDCWD, (long)"y" }, false },
-	{ "linkat", SYS_linkat, { AT_FDCWD, (long)"x", AT_FDCWD, (long)"y" }, false },
-	{ "symlinkat", SYS_symlinkat, { (long)"x", AT_FDCWD, (long)"y" }, false },
-	{ "mknodat", SYS_mknodat, { AT_FDCWD, (long)"x" }, false },
+	{ "unlinkat", SYS_unlinkat, { AT_FDCWD, (long)NOWHERE }, false },
+	{ "mkdirat", SYS_mkdirat, { AT_FDCWD, (long)NOWHERE, 0700 }, false },
+	{ "renameat2", SYS_renameat2, { AT_FDCWD, (long)NOWHERE, AT_FDCWD, (long)NOWHERE }, false },
+	{ "linkat", SYS_linkat, { AT_FDCWD, (long)NOWHERE, AT_FDCWD, (long)NOWHERE }, false },
+	{ "symlinkat", SYS_symlinkat, { (long)NOWHERE, AT_FDCWD, (long)NOWHERE }, false },
+	{ "mknodat", SYS_mknodat, { AT_FDCWD, (long)NOWHERE }, false },
 	{ "fchmod", SYS_fchmod, { CHANNEL, 0777 }, false },
 	{ "fchown", SYS_fchown, { CHANNEL, 0, 0 }, false },
 	{ "ftruncate", SYS_ftruncate, { CHANNEL, 0 }, false },
@@ -312,7 +313,7 @@ static const struct forbidden {
 	{ "name_to_handle_at", SYS_name_to_handle_at, { 0 }, false },
 #ifdef SYS_open
 	{ "open", SYS_open, { (long)"/", O_RDONLY }, OF_INSTRUMENTS },
-	{ "creat", SYS_creat, { (long)"/x", 0600 }, false },
+	{ "creat", SYS_creat, { (long)NOWHERE, 0600 }, false },
 	{ "unlink", SYS_unlink, { (long)"/x" }, OF_INSTRUMENTS },
 	{ "chmod", SYS_chmod, { (long)"/", 0777 }, false },
 #endif
@@ -337,7 +338,7 @@ static const struct forbidden {
 	{ "shmget", SYS_shmget, { 1, 4096, 01600 }, false },
 	{ "msgget", SYS_msgget, { 1, 01600 }, false },
 	{ "semget", SYS_semget, { 1, 1, 01600 }, false },
-	{ "mq_open", SYS_mq_open, { (long)"x", O_CREAT }, false },
+	{ "mq_open", SYS_mq_open, { (long)NOWHERE, O_CREAT }, false },
 	{ "io_uring_setup", 425, { 1 }, false },
 	{ "bpf", SYS_bpf, { 0 }, false },
 	{ "keyctl", SYS_keyctl, { 0 }, false },
