@@ -12,6 +12,26 @@ both=(0000:00:08.0 0000:00:08.1)
 # shellcheck source=guest-checks.sh
 . ./guest-checks.sh || exit 1
 
+# Should a client or a check wait for ever: who waits for what, while it can still be seen.
+tell_who_waits() {
+	sleep 600
+	echo 'FAIL  this takes too long; what there is:'
+	ps -eLo pid,ppid,tid,stat,wchan:24,args | grep -E '[i]ommu-broker|[s]teady|[i]ommuctl|[s]ystemctl|[d]pkg'
+	for pid in $(pgrep -f 'iommu-broker|steady'); do
+		echo "--- $pid: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+		cat "/proc/$pid"/task/*/stack
+		ls -l "/proc/$pid/fd" | awk '{ print $9, $11 }' | tail -n +2 | tr '\n' ';'
+		echo
+	done
+	tail -n 3 /root/*.log
+	journalctl -b --no-pager -o short-monotonic -u 'iommu-broker*' | tail -n 60
+	echo w >/proc/sysrq-trigger
+	dmesg | tail -n 40
+	kill -KILL $$
+}
+tell_who_waits &
+watchman=$!
+
 monitor() { systemctl show -P MainPID iommu-broker.service; }
 sessions() { pgrep -f '^iommu-broker-session' | sort | tr '\n' ' '; }
 version() { iommuctl status 2>/dev/null | grep -q "$1"; }
@@ -126,7 +146,7 @@ check 'a device moves to vfio-pci' iommuctl bind --yes "${both[1]}"
 steady alice hold "${both[@]}"
 clients+=($!)
 check 'two devices of one group do DMA' within 30 device_is_bound "${both[0]}"
-check 'the monitor is killed 10 times' killed 10
+check 'the monitor is killed 10 times' killed "${KILLS:-10}"
 check 'the service is restarted 3 times' restarted 3
 check 'the sessions are the same' holders_are_the_same
 check 'the device is still known' device_is_bound "$first"
@@ -169,6 +189,7 @@ activated() {
 }
 check 'systemd-socket-activate will do' activated
 
+kill "$watchman"
 [ "$failed" -eq 0 ] || journalctl -b --no-pager -o short-monotonic -u 'iommu-broker*' | tail -n 100
 echo "$passed passed, $failed failed"
 exit "$failed"
