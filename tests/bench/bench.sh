@@ -40,6 +40,8 @@ start_daemon() {
 	max-mappings = 1300000
 	max-sessions = 1100
 	max-domains = 1100
+	max-connects = 100000
+	max-setups = 100000
 	END
 	"$build/bin/iommu-brokerd" --config "$work/conf" 2>"$work/log" &
 	daemon=$!
