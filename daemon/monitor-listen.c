@@ -126,12 +126,11 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 		event_add(m->on_listen, NULL);
 }
 
-/* Out of descriptors: the connection stays in the queue, and looking again at once would spin. */
+/* Connections stay in the queue; looking again at once would spin. */
 static void listen_pause(struct monitor *m)
 {
 	struct timeval pause = { .tv_usec = LISTEN_PAUSE_US };
 
-	log_warn("no descriptor for a new connection: %s", strerror(errno));
 	if (event_base_once(m->base, -1, EV_TIMEOUT, on_resume, m, &pause) == 0)
 		event_del(m->on_listen);
 }
@@ -142,19 +141,25 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	for (int i = 0; i < ACCEPTED_A_TURN; i++) {
+		if (close_is_behind()) { /* somebody makes it linger */
+			listen_pause(m);
+			return;
+		}
 		int client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct peer p;
 		struct fault why;
 
 		if (client < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-			    errno == ENOBUFS)
+			    errno == ENOBUFS) {
+				log_warn("no descriptor for a new connection: %s", strerror(errno));
 				listen_pause(m);
+			}
 			return;
 		}
 		if (peer_identify(client, &p, &why) < 0) {
 			log_warn("a connection cannot be identified: %s", why.text);
-			close_foreign_fd(client);
+			close_refused_fd(client);
 			continue;
 		}
 		session_start(m, client, &p);

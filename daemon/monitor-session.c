@@ -267,7 +267,7 @@ static void refuse_client(int client_fd, const struct fault *f)
 	};
 
 	message_send(client_fd, iov, 3, NULL, 0);
-	close_foreign_fd(client_fd);
+	close_refused_fd(client_fd);
 }
 
 static void session_free(struct session *s)

@@ -401,6 +401,10 @@ void spawn_collect(int pidfd);
 void close_init(struct event_base *b);
 void close_foreign(struct fd_list *fds);
 void close_foreign_fd(int fd);
+/* Of somebody who gets no session, and may be anybody at all. */
+void close_refused_fd(int fd);
+/* So many of those wait to be closed that no further ones should be accepted. */
+bool close_is_behind(void);
 void close_pair(const int pair[2]);
 
 uint64_t monitor_now_ms(void);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -107,6 +108,34 @@ struct pending *channel_ask(struct handle *h, const struct request *q, struct pr
 	h->pending = p;
 	event_del(h->on_read);
 	return p;
+}
+
+static bool option_is(int fd, int option, int wanted)
+{
+	int value;
+	socklen_t bytes = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &bytes) == 0 && value == wanted;
+}
+
+/*
+ * Whether it is a handle, the monitor knows. But only what can be one gets there: each close() of
+ * a file of FUSE lasts as long as its file system likes, in the monitor and in all that it forks.
+ */
+void channel_bind(struct handle *h, const struct request *q)
+{
+	struct priv_message msg = { 0 };
+	struct fault why;
+
+	msg.id.id = h->id;
+	if (option_is(q->fds->fd[0], SO_DOMAIN, AF_UNIX) &&
+	    option_is(q->fds->fd[0], SO_TYPE, SOCK_SEQPACKET)) {
+		channel_ask(h, q, &msg, PRIV_BIND, &q->fds->fd[0]);
+		return;
+	}
+	fault_set(&why, IOB_E_BAD_HANDLE, IOB_STEP_HANDLE, 0,
+		  "the descriptor passed is no handle: not a UNIX socket of type SEQPACKET");
+	reply_fault(h, q->op, q->tag, &why);
 }
 
 void channel_closed(struct session *s, uint32_t handle_id)

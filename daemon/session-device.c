@@ -309,14 +309,6 @@ static void device_fd(struct handle *h, const struct request *q, struct fault *w
 
 /* ---- coming and going ---- */
 
-static void device_bind(struct handle *h, const struct request *q)
-{
-	struct priv_message msg = { 0 };
-
-	msg.id.id = h->id;
-	channel_ask(h, q, &msg, PRIV_BIND, &q->fds->fd[0]);
-}
-
 /* Our descriptor is closed before the monitor can have done anything: it first asks the domain's
  * session to let go. The monitor's must be the last one, for that close takes the device out of
  * use. */
@@ -352,7 +344,7 @@ void device_request(struct handle *h, const struct request *q)
 	if (q->op == IOB_OP_DEVICE_INFO)
 		device_info(h, q);
 	else if (q->op == IOB_OP_DEVICE_BIND)
-		device_bind(h, q);
+		channel_bind(h, q);
 	else
 		handlers[q->op & 0xff](h, q, &why);
 	if (why.code != IOB_OK)

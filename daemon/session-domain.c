@@ -170,14 +170,6 @@ static void domain_revoke(struct handle *h, const struct request *q)
 	reply(h, q->op, q->tag, NULL, 0, -1);
 }
 
-static void domain_bind(struct handle *h, const struct request *q)
-{
-	struct priv_message msg = { 0 };
-
-	msg.id.id = h->id;
-	channel_ask(h, q, &msg, PRIV_BIND, &q->fds->fd[0]);
-}
-
 void domain_request(struct handle *h, const struct request *q)
 {
 	switch (q->op) {
@@ -203,7 +195,7 @@ void domain_request(struct handle *h, const struct request *q)
 		mapping_list(h, q);
 		break;
 	case IOB_OP_DOMAIN_BIND:
-		domain_bind(h, q);
+		channel_bind(h, q);
 		break;
 	case IOB_OP_GRANT:
 		domain_grant(h, q);

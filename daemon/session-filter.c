@@ -175,7 +175,7 @@ static int add_rows(scmp_filter_ctx filter, uint32_t action, const struct row *r
 static int add_ioctls(scmp_filter_ctx filter, uint32_t backend)
 {
 	for (size_t i = 0; i < glue_mapper_ioctl_count; i++) {
-		if ((glue_mapper_ioctls[i].backends & (1u << backend)) == 0)
+		if (!glue_mapper_asks(&glue_mapper_ioctls[i], backend))
 			continue;
 		const struct scmp_arg_cmp number = IS(1, glue_mapper_ioctls[i].number);
 		int r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &number);

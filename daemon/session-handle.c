@@ -108,6 +108,20 @@ static void serve(struct handle *h, size_t n, struct fd_list *fds)
 		dispatch(h, &q);
 }
 
+/*
+ * Whose requests never carry descriptors gets none in: closing a file of FUSE lasts as long as its
+ * file system likes, and there is one companion for all who have a handle here. What the kernel
+ * does not install it drops without asking the file system.
+ */
+static unsigned descriptors_taken(const struct handle *h)
+{
+	const uint32_t rights = IOB_RIGHT_MAP | IOB_RIGHT_BIND;
+
+	if (h->kind == IOB_KIND_DOMAIN)
+		return (h->rights & rights) != 0 ? MESSAGE_MAX_FDS : 0;
+	return h->kind == IOB_KIND_DEVICE ? MESSAGE_MAX_FDS : 0;
+}
+
 static void refuse_oversize(struct handle *h, ssize_t n)
 {
 	struct iob_hdr hdr;
@@ -117,9 +131,13 @@ static void refuse_oversize(struct handle *h, ssize_t n)
 	if (n == -EMSGSIZE)
 		fault_set(&why, IOB_E_PROTOCOL, IOB_STEP_PARSE, EMSGSIZE,
 			  "a message has at most %u bytes", IOB_MAX_MSG_BYTES);
-	else
+	else if (descriptors_taken(h) != 0)
 		fault_set(&why, IOB_E_LIMIT, IOB_STEP_LIMIT, EMFILE,
 			  "descriptors: this connection holds all it may");
+	else if (check_frame(&hdr, hdr.size, &why) == 0 &&
+		 check_operation(h, operation_find(hdr.op), hdr.op, &why) == 0)
+		fault_set(&why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
+			  "no request on this handle carries descriptors");
 	reply_fault(h, hdr.op, hdr.tag, &why);
 }
 
@@ -135,10 +153,11 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	memset(h->session->in, 0, sizeof(struct iob_hdr)); /* of the message before */
-	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds, MESSAGE_MAX_FDS);
+	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds,
+			    descriptors_taken(h));
 	if (n == -EAGAIN)
 		return;
-	if (n > 0)
+	if (n != 0)
 		rate_spend(h->session, 1);
 	if (n > 0)
 		serve(h, (size_t)n, &fds);

@@ -211,6 +211,8 @@ int reply_flush(struct handle *h);
  * the monitor is away. Returns the pending request, or NULL. */
 struct pending *channel_ask(struct handle *h, const struct request *q, struct priv_message *msg,
 			    uint32_t priv_op, const int *fds);
+/* BIND, with the handle that the client passed. */
+void channel_bind(struct handle *h, const struct request *q);
 void channel_closed(struct session *s, uint32_t handle_id);
 int channel_start(struct session *s);
 

@@ -50,6 +50,11 @@ void iommufd_mapper_prepare(void)
 	map_file_clears_huge = major > 6 || (major == 6 && minor >= 19);
 }
 
+bool iommufd_mapper_maps_files(void)
+{
+	return map_file_clears_huge;
+}
+
 static int iommufd_attach(int context_fd, uint32_t token, int device_fd, struct fault *why)
 {
 	struct abi_vfio_attach_pt a = { .argsz = sizeof(a), .pt_id = token };

@@ -10,6 +10,7 @@
 #ifndef KERNEL_GLUE_MAPPER_IOCTLS_H
 #define KERNEL_GLUE_MAPPER_IOCTLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,8 @@ struct glue_mapper_ioctl {
 
 extern const struct glue_mapper_ioctl glue_mapper_ioctls[];
 extern const size_t glue_mapper_ioctl_count;
+
+/* Is it issued by a session of this backend, on this kernel? After glue_mapper_prepare(). */
+bool glue_mapper_asks(const struct glue_mapper_ioctl *i, uint32_t backend);
 
 #endif

@@ -5,6 +5,8 @@
 #ifndef KERNEL_GLUE_MAPPER_MEMORY_H
 #define KERNEL_GLUE_MAPPER_MEMORY_H
 
+#include <stdbool.h>
+
 #include "kernel-glue/glue.h"
 
 /* Contracts of memory_open and memory_close of struct glue_mapper. */
@@ -19,5 +21,7 @@ int mapper_memory_check(const struct glue_memory *m, uint64_t offset, uint64_t l
 
 /* iommufd-map.c's part of glue_mapper_prepare(). */
 void iommufd_mapper_prepare(void);
+/* Does it ever issue MAP_FILE here? */
+bool iommufd_mapper_maps_files(void);
 
 #endif

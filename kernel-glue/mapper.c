@@ -38,6 +38,17 @@ const struct glue_mapper_ioctl glue_mapper_ioctls[] = {
 };
 const size_t glue_mapper_ioctl_count = sizeof(glue_mapper_ioctls) / sizeof(glue_mapper_ioctls[0]);
 
+/*
+ * MAP_FILE looks neither at how a file is open nor at its seals, and shows devices what was in pages
+ * before. Where the mapper does not trust it, a session that was taken over must not have it.
+ */
+bool glue_mapper_asks(const struct glue_mapper_ioctl *i, uint32_t backend)
+{
+	if ((i->backends & (1u << backend)) == 0)
+		return false;
+	return i->number != ABI_IOMMU_IOAS_MAP_FILE || iommufd_mapper_maps_files();
+}
+
 void glue_mapper_prepare(void)
 {
 	iommufd_mapper_prepare();

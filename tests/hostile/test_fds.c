@@ -177,6 +177,53 @@ static void not_handles(void)
 			   1));
 }
 
+/* Where close() waits for a file system of the client's, it must not be the monitor's: such a
+ * descriptor ends in the session. */
+static void not_passed_on(void)
+{
+	struct memory m = memory_make(PAGE, SEALED);
+
+	raw_open_all();
+	raw_refused(raw_ask_fds(raw_handles.domain, IOB_OP_DOMAIN_BIND, NULL, 0, &m.fd, 1),
+		    IOB_E_BAD_HANDLE);
+	ck_assert_msg(strstr(raw.text, "not a UNIX socket") != NULL, "%s", raw.text);
+	raw_refused(raw_ask_fds(raw_handles.device, IOB_OP_DEVICE_BIND, NULL, 0, &m.fd, 1),
+		    IOB_E_BAD_HANDLE);
+	ck_assert_msg(strstr(raw.text, "not a UNIX socket") != NULL, "%s", raw.text);
+}
+
+START_TEST(files_do_not_reach_the_monitor)
+{
+	attack(not_passed_on);
+}
+END_TEST
+
+/* Descriptors that are never taken in are never to be closed: who may only look holds up nobody. */
+static void not_taken_in(void)
+{
+	const struct iob_grant_req look = { .rights = IOB_RIGHT_INSPECT,
+					    .window_last = UINT64_MAX };
+	struct memory m = memory_make(PAGE, SEALED);
+	int looker;
+
+	raw_open_all();
+	raw_ok(raw_ask(raw_handles.domain, IOB_OP_GRANT, &look, sizeof(look)));
+	looker = raw.fd;
+	raw_refused(raw_ask_fds(looker, IOB_OP_DOMAIN_INFO, NULL, 0, &m.fd, 1), IOB_E_PROTOCOL);
+	ck_assert_msg(strstr(raw.text, "no request on this handle") != NULL, "%s", raw.text);
+	raw_refused(raw_ask_fds(raw_handles.conn, IOB_OP_STATUS, NULL, 0, &m.fd, 1),
+		    IOB_E_PROTOCOL);
+	ck_assert_msg(strstr(raw.text, "no request on this handle") != NULL, "%s", raw.text);
+	raw_ok(raw_ask(looker, IOB_OP_DOMAIN_INFO, NULL, 0));
+	raw_ok(raw_ask(raw_handles.conn, IOB_OP_STATUS, NULL, 0));
+}
+
+START_TEST(descriptors_are_not_taken_in)
+{
+	attack(not_taken_in);
+}
+END_TEST
+
 START_TEST(every_sort_but_handles)
 {
 	attack(not_handles);
@@ -250,6 +297,8 @@ Suite *fds_suite(void)
 	tcase_add_test(tc, missing_or_too_many_descriptors);
 	tcase_add_test(tc, garbage_with_descriptors);
 	tcase_add_test(tc, every_sort_but_handles);
+	tcase_add_test(tc, files_do_not_reach_the_monitor);
+	tcase_add_test(tc, descriptors_are_not_taken_in);
 	tcase_add_test(tc, every_sort_but_memory);
 	tcase_add_test(tc, every_sort_but_eventfds);
 	case_shared_end(tc);

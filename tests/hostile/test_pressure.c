@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Clients that want too much, or never take what they asked for. Others are served meanwhile. */
+#include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -420,6 +423,114 @@ START_TEST(broker_out_of_descriptors)
 }
 END_TEST
 
+/* ---- connections that are hard to close ---- */
+
+#define LINGERING 100 /* more than the monitor has threads, less than wait to be accepted */
+
+static iob_conn *settled;
+
+static void bob_has_a_connection(void)
+{
+	settled = connected();
+}
+
+static void takes_all_sessions(void)
+{
+	uint32_t code = IOB_OK;
+
+	while (code == IOB_OK) {
+		int fd = raw_connect();
+
+		raw_request(fd, IOB_OP_HELLO, &raw_hello, sizeof(raw_hello), NULL, 0);
+		code = raw_code(fd);
+	}
+	ck_assert_uint_eq(code, IOB_E_LIMIT);
+}
+
+/* A TCP socket whose last close() takes an hour: its peer does not read. */
+static int lingering(void)
+{
+	static const char data[65536];
+	const struct linger hour = { .l_onoff = 1, .l_linger = 3600 };
+	struct sockaddr_in here = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t bytes = sizeof(here);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&here, sizeof(here)), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&here, &bytes), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&here, sizeof(here)), 0);
+	ck_assert_int_ge(accept(listener, NULL, NULL), 0);
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hour, sizeof(hour)), 0);
+	close(listener);
+	return fd;
+}
+
+/* While the monitor does not look. Then the last copies are in queues that only it will close. */
+static void leaves_what_lingers(void)
+{
+	for (int i = 0; i < LINGERING; i++) {
+		int fd = lingering(), s = raw_connect();
+
+		ck_assert_int_eq(raw_send(s, "x", 1, &fd, 1), 0);
+		close(fd);
+		close(s);
+	}
+}
+
+/* Who comes later is refused later. */
+static void all_are_refused(void)
+{
+	int fd = raw_connect();
+
+	raw_request(fd, IOB_OP_HELLO, &raw_hello, sizeof(raw_hello), NULL, 0);
+	raw_refused(raw_code(fd), IOB_E_LIMIT);
+}
+
+static size_t domains_there_are(void)
+{
+	struct iob_domain_rec *list;
+	size_t count;
+
+	ok(iob_domain_list(settled, &list, &count));
+	free(list);
+	return count;
+}
+
+static void last_close_is_noticed(void)
+{
+	uint64_t end = now_ms() + 10000 * patience();
+
+	for (int i = 0; i < 3; i++)
+		iob_domain_close(domain_made(settled));
+	while (domains_there_are() > 0) {
+		ck_assert_msg(now_ms() < end, "the monitor has not closed its copies");
+		usleep(10000);
+	}
+	iob_conn_close(settled);
+}
+
+START_TEST(refused_with_something_that_lingers)
+{
+	const char *rules = "[allow alice]\nuser = $alice\nmax-sessions = 2\n"
+			    "[allow bob]\nuser = $bob\ndomains = yes\nmax-sessions = 2\n";
+
+	broker_start(&(struct broker_options){ .rules = rules, .name = "linger", .alone = true });
+	as(BOB, bob_has_a_connection);
+	as(ALICE, takes_all_sessions);
+	ck_assert_int_eq(kill(broker_monitor(), SIGSTOP), 0);
+	as(ALICE, leaves_what_lingers);
+	ck_assert_int_eq(kill(broker_monitor(), SIGCONT), 0);
+	as(ALICE, all_are_refused);
+	as(BOB, last_close_is_noticed);
+	user_exits(ALICE);
+	broker_ends();
+}
+END_TEST
+
 Suite *pressure_suite(void)
 {
 	Suite *s = suite_create("pressure");
@@ -436,5 +547,6 @@ Suite *pressure_suite(void)
 	case_shared_end(tc);
 	tc = case_private(s, "storm");
 	tcase_add_test(tc, storm_of_connections);
+	tcase_add_test(tc, refused_with_something_that_lingers);
 	return s;
 }

@@ -422,6 +422,10 @@ static const struct forbidden {
 	  { 0, 0x3b71 },
 	  false },
 	{ "ioctl IOMMU_OPTION", SYS_ioctl, { 0, 0x3b87 }, false },
+	{ "ioctl IOMMU_IOAS_MAP_FILE, as long as the mapper does not trust it",
+	  SYS_ioctl,
+	  { 0, 0x3b8f },
+	  false },
 	{ "ioctl IOMMU_IOAS_CHANGE_PROCESS", SYS_ioctl, { 0, 0x3b92 }, false },
 	{ "ioctl IOMMU_TEST", SYS_ioctl, { 0, 0x3ba0 }, false },
 	/* descriptors and data moved around the calls above */
