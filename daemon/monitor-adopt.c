@@ -271,7 +271,7 @@ static void adopt_handle(struct monitor *m, const struct kept_handle *k, uint32_
 		table_drop(&m->keep.handles, &row);
 		return;
 	}
-	h = handle_new(m, s, k->kind, k->cookie, k->id);
+	h = handle_new(m, s, k->kind, k->cookie, k->id, k->looker == 1);
 	if (!h)
 		abort();
 	h->row = row;

@@ -84,17 +84,33 @@ static int session_set_memlock(struct session *s, uint64_t bytes, struct fault *
 
 /* ---- handles ---- */
 
+/*
+ * The cap on lookers does more than spare memory: each new handle of theirs is a message on the
+ * channel of a session that may be busy, and that is killed when no more fit. They count until it
+ * has heard of them and tells that they are closed.
+ */
+static int handle_check_limit(const struct session *s, bool looker, struct fault *why)
+{
+	if (looker && s->looker_count >= PRIV_MAX_LOOKERS)
+		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
+				 "lookers: at most %u handles that others opened to look at it are "
+				 "served on a connection, at all of its domains",
+				 PRIV_MAX_LOOKERS);
+	if (!looker && s->handle_count >= PRIV_OWN_HANDLES)
+		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
+				 "handles: a connection has at most %u", PRIV_OWN_HANDLES);
+	return 0;
+}
+
 /* A socket pair whose client end is a handle of this session; *fds: session's end, client's end. */
-static struct handle *handle_make(struct session *s, uint32_t kind, int pair[2], struct fault *why)
+static struct handle *handle_make(struct session *s, uint32_t kind, bool looker, int pair[2],
+				  struct fault *why)
 {
 	struct handle *h = NULL;
 	uint64_t cookie;
 
-	if (s->handle_count >= MONITOR_SESSION_HANDLES) {
-		fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
-			  "handles: a connection has at most %u", MONITOR_SESSION_HANDLES);
+	if (handle_check_limit(s, looker, why) < 0)
 		return NULL;
-	}
 	int r = message_socketpair(pair);
 
 	if (r < 0) {
@@ -103,7 +119,7 @@ static struct handle *handle_make(struct session *s, uint32_t kind, int pair[2],
 		return NULL;
 	}
 	if (message_cookie(pair[1], &cookie) == 0)
-		h = handle_new(s->monitor, s, kind, cookie, 0);
+		h = handle_new(s->monitor, s, kind, cookie, 0, looker);
 	if (!h) {
 		close(pair[0]);
 		close(pair[1]);
@@ -115,17 +131,17 @@ static struct handle *handle_make(struct session *s, uint32_t kind, int pair[2],
 struct handle *handle_make_device(struct session *s, struct device *d, int pair[2],
 				  struct fault *why)
 {
-	struct handle *h = handle_make(s, IOB_KIND_DEVICE, pair, why);
+	struct handle *h = handle_make(s, IOB_KIND_DEVICE, false, pair, why);
 
 	if (h)
 		h->device = d;
 	return h;
 }
 
-static struct handle *handle_make_domain(struct domain *d, uint32_t rights, int pair[2],
-					 struct fault *why)
+static struct handle *handle_make_domain(struct domain *d, uint32_t rights, bool looker,
+					 int pair[2], struct fault *why)
 {
-	struct handle *h = handle_make(d->session, IOB_KIND_DOMAIN, pair, why);
+	struct handle *h = handle_make(d->session, IOB_KIND_DOMAIN, looker, pair, why);
 
 	if (!h)
 		return NULL;
@@ -183,7 +199,7 @@ static int domain_open(struct domain *d, int fds[3], struct fault *why)
 	if (fds[2] < 0)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_IOMMU_OPEN, -fds[2],
 				 "the IOMMU context cannot be passed on: %s", strerror(-fds[2]));
-	d->root = handle_make_domain(d, IOB_RIGHT_ALL, fds, why);
+	d->root = handle_make_domain(d, IOB_RIGHT_ALL, false, fds, why);
 	if (!d->root) {
 		close(fds[2]);
 		return -1;
@@ -287,7 +303,7 @@ void monitor_grant(struct session *s, struct priv_message *msg)
 	int pair[2];
 
 	if (grant_check(giver, q, &why) == 0)
-		h = handle_make_domain(giver->domain, q->rights, pair, &why);
+		h = handle_make_domain(giver->domain, q->rights, false, pair, &why);
 	priv_status_from_fault(&rep.status, &why);
 	if (!h) {
 		session_reply(s, &rep, PRIV_GRANT, msg->hdr.serial, NULL);
@@ -302,7 +318,8 @@ void monitor_grant(struct session *s, struct priv_message *msg)
 	close_pair(pair);
 }
 
-/* Whoever may look gets a handle that can do nothing else, served by the domain's own session. */
+/* Whoever may look gets a handle that can do nothing else, served by the domain's own session, and
+ * out of what is set aside there for those who look. */
 static struct handle *domain_inspect(struct session *s, uint32_t id, int pair[2], struct fault *why)
 {
 	struct domain *d = domain_by_id(s->monitor, id);
@@ -315,7 +332,7 @@ static struct handle *domain_inspect(struct session *s, uint32_t id, int pair[2]
 			  id);
 		return NULL;
 	}
-	return handle_make_domain(d, IOB_RIGHT_INSPECT, pair, why);
+	return handle_make_domain(d, IOB_RIGHT_INSPECT, true, pair, why);
 }
 
 void monitor_domain_open(struct session *s, struct priv_message *msg)

@@ -212,6 +212,7 @@ void keep_handle(struct monitor *m, struct handle *h)
 		.flags = h->flags,
 		.window_first = h->window_first,
 		.window_last = h->window_last,
+		.looker = h->looker,
 	};
 
 	if (!m->keep.active)

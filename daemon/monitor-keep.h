@@ -69,7 +69,8 @@ struct kept_handle {
 	uint32_t flags;
 	uint64_t window_first;
 	uint64_t window_last;
-	uint32_t room[6];
+	uint32_t looker;
+	uint32_t room[5];
 };
 IOB_ASSERT_SIZE(struct kept_handle, 80);
 

@@ -67,8 +67,14 @@ static uint32_t handle_next_id(struct monitor *m)
 	return key.id;
 }
 
+/* Who looks must not take from what the looked-at may have: there is a count for each. */
+static uint32_t *handle_counter(const struct handle *h)
+{
+	return h->looker ? &h->session->looker_count : &h->session->handle_count;
+}
+
 struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, uint64_t cookie,
-			  uint32_t id)
+			  uint32_t id, bool looker)
 {
 	struct handle *h = calloc(1, sizeof(*h));
 
@@ -78,6 +84,7 @@ struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, u
 	h->id = id ? id : handle_next_id(m);
 	h->kind = kind;
 	h->session = s;
+	h->looker = looker;
 	h->window_last = UINT64_MAX;
 	if (RB_INSERT(handle_tree, &m->handles, h)) { /* the kernel never gives a cookie twice */
 		free(h);
@@ -88,7 +95,7 @@ struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, u
 		free(h);
 		return NULL;
 	}
-	s->handle_count++;
+	(*handle_counter(h))++;
 	return h;
 }
 
@@ -97,8 +104,7 @@ void handle_free(struct monitor *m, struct handle *h)
 	keep_drop_handle(m, h);
 	if (h->domain)
 		LIST_REMOVE(h, of_domain);
-	if (h->session)
-		h->session->handle_count--;
+	(*handle_counter(h))--;
 	RB_REMOVE(handle_tree, &m->handles, h);
 	RB_REMOVE(handle_ids, &m->handle_ids, h);
 	free(h);

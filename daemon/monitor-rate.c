@@ -3,7 +3,8 @@
  * monitor-rate.c - what costs the monitor much is limited by the second, for each user.
  *
  * A connection is a fork and an exec; making a domain, opening and binding a device, looking at drivers
- * or changing them open nodes, read sysfs, and lead to a reaper. One user could keep the monitor busy with them, and all others wait.
+ * or changing them open nodes, read sysfs, and lead to a reaper; to look at somebody's domain takes his
+ * session's time. One user could keep the monitor busy with them, and all others wait.
  * Operations that only a session has work with are limited there, see session-rate.c.
  */
 #include "daemon/log.h"

@@ -143,6 +143,7 @@ void monitor_request(struct session *s, struct priv_message *msg, struct fd_list
 		monitor_domain_list(s, msg);
 		break;
 	case PRIV_DOMAIN_OPEN:
+		session_charge_setup(s); /* wakes the session of somebody else */
 		monitor_domain_open(s, msg);
 		break;
 	case PRIV_STATUS:

@@ -28,7 +28,6 @@
 #define MONITOR_ANSWER_SECONDS	120 /* DETACH, LOST: behind a batch that pins */
 #define MONITOR_END_SECONDS	2   /* a dead session's companion, which may hang in a close() */
 #define MONITOR_ATTACH_SECONDS	120 /* ATTACH, ONLINE: may pin many gigabytes */
-#define MONITOR_SESSION_HANDLES PRIV_MAX_HANDLES
 #define MONITOR_BIND_TRIES	100 /* while somebody who has just ended still has the device */
 #define MONITOR_BIND_PAUSE_US	20000
 #define MONITOR_DOMAIN_DEVICES	64 /* devices in one domain */
@@ -78,6 +77,7 @@ struct handle {
 	uint32_t flags; /* IOB_GRANT_* */
 	uint64_t window_first;
 	uint64_t window_last;
+	bool looker;  /* made by DOMAIN_OPEN: not the doing of whom its session serves */
 	uint32_t row; /* in the kept ledger, as of each object; 0: not there */
 	bool adopted; /* of an earlier monitor; its session has not said yet that it knows it */
 };
@@ -198,7 +198,8 @@ struct session {
 	struct account *account;
 	struct quota quota;
 	uint64_t memlock_bytes; /* of its live domains */
-	uint32_t handle_count;
+	uint32_t handle_count;	/* lookers' are not in it */
+	uint32_t looker_count;
 	uint32_t next_serial;
 	LIST_HEAD(, domain) domains;
 	LIST_HEAD(, expectation) expectations;
@@ -274,9 +275,9 @@ struct monitor {
 struct account *account_get(struct monitor *m, uid_t uid); /* NULL: out of memory */
 void account_put(struct account *a);
 
-/* id 0: a new one. */
+/* id 0: a new one. looker: made by DOMAIN_OPEN. */
 struct handle *handle_new(struct monitor *m, struct session *s, uint32_t kind, uint64_t cookie,
-			  uint32_t id);
+			  uint32_t id, bool looker);
 void handle_free(struct monitor *m, struct handle *h);
 struct handle *handle_by_cookie(struct monitor *m, uint64_t cookie);
 /* A handle with this id that this session serves, or NULL. */

@@ -274,6 +274,7 @@ static void command_adopt(struct session *s, const struct priv_adopt *c, struct 
 		return;
 	}
 	h->domain = d;
+	h->looker = true;
 	h->rights = c->rights;
 	h->flags = c->flags;
 	h->window_first = c->window_first;

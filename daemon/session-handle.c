@@ -148,17 +148,15 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	if (h->session->throttled) {
-		rate_park(h);
+	if (rate_park(h))
 		return;
-	}
 	memset(h->session->in, 0, sizeof(struct iob_hdr)); /* of the message before */
 	n = message_receive((int)fd, h->session->in, sizeof(h->session->in), &fds,
 			    descriptors_taken(h));
 	if (n == -EAGAIN)
 		return;
 	if (n != 0)
-		rate_spend(h->session, 1);
+		rate_spend(h, 1);
 	if (n > 0)
 		serve(h, (size_t)n, &fds);
 	else if (n == -EMSGSIZE || n == -EMFILE)

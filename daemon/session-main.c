@@ -65,6 +65,7 @@ int main(int argc, char **argv)
 	LIST_INIT(&s.handles);
 	LIST_INIT(&s.domains);
 	LIST_INIT(&s.pendings);
+	rate_init(&s);
 	if (closer_start(p.uid, &why) < 0) {
 		log_error("session: cannot start: %s", why.text);
 		return 1;

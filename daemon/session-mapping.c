@@ -351,7 +351,7 @@ static int batch_begin(struct handle *h, const struct request *q, size_t op_byte
 		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_PARSE, 0,
 				 "%s: %u operations of %u bytes do not make a body of %zu",
 				 q->operation->name, b->req.count, b->req.stride, q->bytes);
-	rate_spend(h->session, b->req.count - 1); /* the request itself was counted */
+	rate_spend(h, b->req.count - 1); /* the request itself was counted */
 	b->rep = (struct iob_batch_rep){ .count = b->req.count, .first_failed = UINT32_MAX };
 	b->results = (struct iob_result *)(void *)(h->session->out + sizeof(b->rep));
 	return 0;

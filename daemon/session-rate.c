@@ -6,6 +6,10 @@
  * connections: sessions share nothing, and a bucket they share would be memory that a session taken
  * over could write, or a message for every operation. max-sessions times max-rate bounds the user.
  *
+ * Who opened a domain by its number to look at it has no part in that: lookers have a rate of their
+ * own, one for all of them, for it is the client's session whose time they take, and he did not
+ * invite them.
+ *
  * Whoever goes beyond it is not read for a while, so that in the end his send() waits. No request is
  * lost or refused. Revocation and the like go on: they come over the channel.
  */
@@ -35,26 +39,37 @@ static void on_closed(evutil_socket_t fd, short what, void *arg)
 	handle_close(arg);
 }
 
+/* On which of the two it draws. */
+static struct throttle *throttle_of(const struct handle *h)
+{
+	return h->looker ? &h->session->lookers : &h->session->own;
+}
+
 /* Who is gone must not keep memory mapped until his pause is over. Without memory for the event he
  * does: then he is read too early instead. */
-void rate_park(struct handle *h)
+bool rate_park(struct handle *h)
 {
-	struct session *s = h->session;
+	struct throttle *t = throttle_of(h);
 
+	if (!t->active)
+		return false;
 	if (!h->on_closed)
-		h->on_closed = event_new(s->base, h->fd, EV_CLOSED | EV_PERSIST, on_closed, h);
+		h->on_closed =
+			event_new(t->session->base, h->fd, EV_CLOSED | EV_PERSIST, on_closed, h);
 	if (h->on_closed && event_add(h->on_closed, NULL) == 0)
 		event_del(h->on_read);
 	else
-		s->throttled = false;
+		t->active = false;
+	return true;
 }
 
-static void unpark_all(struct session *s)
+static void unpark_all(struct throttle *t)
 {
 	struct handle *h;
 
-	LIST_FOREACH(h, &s->handles, link) {
-		if (!h->on_closed || !event_pending(h->on_closed, EV_CLOSED, NULL))
+	LIST_FOREACH(h, &t->session->handles, link) {
+		if (throttle_of(h) != t || !h->on_closed ||
+		    !event_pending(h->on_closed, EV_CLOSED, NULL))
 			continue;
 		event_del(h->on_closed);
 		if (!h->pending && !h->out)
@@ -64,11 +79,11 @@ static void unpark_all(struct session *s)
 
 /* ---- pauses ---- */
 
-static void pause_end(struct session *s)
+static void pause_end(struct throttle *t)
 {
-	s->throttled = false;
-	event_del(s->on_rate);
-	unpark_all(s);
+	t->active = false;
+	event_del(t->on_over);
+	unpark_all(t);
 }
 
 static void on_pause_over(evutil_socket_t fd, short what, void *arg)
@@ -78,38 +93,59 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 	pause_end(arg);
 }
 
-static void pause_begin(struct session *s, uint64_t ns)
+static void log_first(const struct throttle *t)
+{
+	const struct session *s = t->session;
+
+	if (t == &s->own)
+		log_info("session %u: throttled, max-rate is %u", s->id, t->max_rate);
+	else
+		log_info("session %u: those who look at its domains are throttled, to %u "
+			 "operations a second",
+			 s->id, t->max_rate);
+}
+
+static void pause_begin(struct throttle *t, uint64_t ns)
 {
 	struct timeval length = {
 		.tv_sec = (time_t)(ns / 1000000000),
 		.tv_usec = (suseconds_t)(ns % 1000000000 / MICROSECOND_NS),
 	};
 
-	if (!s->on_rate) {
-		s->on_rate = evtimer_new(s->base, on_pause_over, s);
-		log_info("session %u: throttled, max-rate is %u", s->id, s->max_rate);
+	if (!t->on_over) {
+		t->on_over = evtimer_new(t->session->base, on_pause_over, t);
+		log_first(t);
 	}
-	s->throttled = s->on_rate && event_add(s->on_rate, &length) == 0;
+	t->active = t->on_over && event_add(t->on_over, &length) == 0;
 }
 
-void rate_spend(struct session *s, uint32_t operations)
+void rate_spend(struct handle *h, uint32_t operations)
 {
+	struct throttle *t = throttle_of(h);
 	uint64_t debt;
 
-	if (s->max_rate == RATE_UNLIMITED || operations == 0)
+	if (t->max_rate == RATE_UNLIMITED || operations == 0)
 		return;
-	debt = rate_charge(&s->rate, now_ns(), s->max_rate, SESSION_RATE_WINDOW_NS, operations);
+	debt = rate_charge(&t->rate, now_ns(), t->max_rate, SESSION_RATE_WINDOW_NS, operations);
 	if (debt > 0)
-		pause_begin(s, debt);
+		pause_begin(t, debt);
+}
+
+void rate_init(struct session *s)
+{
+	s->own.session = s->lookers.session = s;
+	s->lookers.max_rate = SESSION_LOOKER_RATE;
 }
 
 /* A debt was made at the old rate: it is forgiven, lest a pause of minutes outlasts its reason. */
 void rate_limit(struct session *s, uint32_t max_rate)
 {
-	if (s->max_rate == max_rate)
+	struct throttle *t = &s->own;
+
+	if (t->max_rate == max_rate)
 		return;
-	s->max_rate = max_rate;
-	s->rate = (struct rate){ 0 };
-	if (s->throttled)
-		pause_end(s);
+	t->max_rate = max_rate;
+	t->rate = (struct rate){ 0 };
+	if (t->active)
+		pause_end(t);
 }

@@ -28,6 +28,7 @@
 #define SESSION_MEMORY_BUCKETS 512u
 #define SESSION_MAX_REGIONS    16u		    /* of a device, that are looked at */
 #define SESSION_RATE_WINDOW_NS UINT64_C(1000000000) /* max-rate: what may come at once */
+#define SESSION_LOOKER_RATE    100u /* operations a second, of all lookers together */
 
 struct session;
 struct domain;
@@ -104,7 +105,7 @@ struct handle {
 	bool greeted; /* HELLO is done; only a connection needs it */
 	struct event *on_read;
 	struct event *on_write;
-	struct event *on_closed; /* instead of on_read while the session is throttled */
+	struct event *on_closed; /* instead of on_read while it is throttled */
 	struct pending *pending;
 
 	/* a reply that the client did not take yet */
@@ -117,6 +118,7 @@ struct handle {
 	struct iob_ev_device event;
 
 	struct domain *domain; /* kind DOMAIN */
+	bool looker;	       /* opened by its number, not given by the client */
 	bool root;	       /* the first handle: its end is the domain's end */
 	struct handle *giver;  /* of a grant: the handle it was made through; ends no later */
 	uint32_t rights;
@@ -140,6 +142,15 @@ struct queued {
 	struct priv_message msg;
 };
 
+/* How often those may ask who have part in it, and whether they have to wait just now. */
+struct throttle {
+	struct session *session;
+	uint32_t max_rate;
+	struct rate rate;
+	struct event *on_over; /* the end of a pause; NULL: there was none yet */
+	bool active;
+};
+
 struct session {
 	struct event_base *base;
 	struct event *on_channel;
@@ -152,11 +163,9 @@ struct session {
 	uint32_t next_serial;
 	uint32_t memory_count;
 	uint32_t handle_count;
-	uint64_t batch; /* counts MAP requests */
-	uint32_t max_rate;
-	struct rate rate;
-	struct event *on_rate; /* the end of a pause; NULL: there was none yet */
-	bool throttled;
+	uint64_t batch;		 /* counts MAP requests */
+	struct throttle own;	 /* of the client and whom he gave handles: max-rate */
+	struct throttle lookers; /* so that they do not spend it */
 	struct mapping_block *blocks;
 	struct mapping *spare; /* of the blocks, not in use; linked by the left child */
 	uint32_t mapping_count;
@@ -191,13 +200,14 @@ void handle_event(struct handle *h, uint16_t op, uint32_t domain_id, uint32_t re
 struct handle *handle_by_id(struct session *s, uint32_t id, uint32_t kind);
 
 /* ---- session-rate.c ---- */
+void rate_init(struct session *s);
 /* What the monitor allows, operations a second. Takes effect at once. */
 void rate_limit(struct session *s, uint32_t max_rate);
-/* Operations that are about to be done. When that is more than there is credit for, no handle is
- * read for a moment: clients wait, and nothing is refused. */
-void rate_spend(struct session *s, uint32_t operations);
-/* There is something to read, but not now: only the end of the handle is looked for. */
-void rate_park(struct handle *h);
+/* Operations that are about to be done. When that is more than there is credit for, no handle that
+ * draws on it is read for a moment: clients wait, and nothing is refused. */
+void rate_spend(struct handle *h, uint32_t operations);
+/* There is something to read. Not now? Then only the end of the handle is looked for. */
+bool rate_park(struct handle *h);
 
 /* ---- session-reply.c ---- */
 /* Exactly one of these for each request; fd: sent along, borrowed, or -1. */

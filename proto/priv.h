@@ -18,7 +18,7 @@
 
 #include "proto/fault.h"
 
-#define PRIV_VERSION 1
+#define PRIV_VERSION 2
 
 /* Descriptors a session is started with. */
 #define PRIV_FD_CHANNEL	  3
@@ -196,7 +196,7 @@ struct priv_lost { /* LOST, FREED */
 	uint32_t reason; /* enum iob_unbound_reason */
 };
 
-struct priv_adopt { /* fd: the session's end of the handle */
+struct priv_adopt { /* fd: the session's end of the looker's handle */
 	uint32_t handle_id;
 	uint32_t domain_id;
 	uint32_t rights;
@@ -205,7 +205,9 @@ struct priv_adopt { /* fd: the session's end of the handle */
 	uint64_t window_last;
 };
 
-#define PRIV_MAX_HANDLES 256u /* that one session serves */
+#define PRIV_OWN_HANDLES 256u /* that one session serves for its client, and whom he gave some */
+#define PRIV_MAX_LOOKERS 16u  /* and for those who open a domain by its number, to look at it */
+#define PRIV_MAX_HANDLES (PRIV_OWN_HANDLES + PRIV_MAX_LOOKERS)
 
 enum priv_bound {
 	PRIV_NOT_BOUND = 0,

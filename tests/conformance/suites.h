@@ -11,6 +11,7 @@ Suite *reload_suite(void);
 Suite *adopted_suite(void);
 Suite *rate_suite(void);
 Suite *domain_suite(void);
+Suite *look_suite(void);
 Suite *memory_suite(void);
 Suite *seals_suite(void);
 Suite *mapping_suite(void);
