@@ -92,7 +92,8 @@ static struct device *device_open(struct session *s, const struct priv_device_op
 	uint32_t allowed;
 	struct device *d = device_lookup(s, q, &allowed, why);
 
-	if (!d || device_check(s, d, wanted, allowed, why) < 0)
+	if (!d || device_check(s, d, wanted, allowed, why) < 0 ||
+	    keep_check_devices(s->monitor, why) < 0)
 		return NULL;
 	d->handle = handle_make_device(s, d, pair, why);
 	if (!d->handle)

@@ -109,7 +109,7 @@ static struct handle *handle_make(struct session *s, uint32_t kind, bool looker,
 	struct handle *h = NULL;
 	uint64_t cookie;
 
-	if (handle_check_limit(s, looker, why) < 0)
+	if (handle_check_limit(s, looker, why) < 0 || keep_check_handles(s->monitor, why) < 0)
 		return NULL;
 	int r = message_socketpair(pair);
 
@@ -220,7 +220,8 @@ static struct domain *domain_create(struct session *s, const struct priv_domain_
 			  (unsigned)s->peer.uid);
 		return NULL;
 	}
-	if (keep_check_room(m, 1, why) < 0 || domain_charge(s, &bytes, &mappings, why) < 0)
+	if (keep_check_room(m, 1, why) < 0 || keep_check_domains(m, why) < 0 ||
+	    domain_charge(s, &bytes, &mappings, why) < 0)
 		return NULL;
 	struct domain *d = domain_new(s, bytes, mappings);
 

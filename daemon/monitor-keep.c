@@ -77,8 +77,8 @@ uint32_t keep_backend(const struct monitor *m)
 	return self.backend;
 }
 
-/* Nothing that is promised to a client may be missing after a restart: better to die now, and let
- * the next monitor go on with what is on paper. */
+/* Nothing that is promised to a client may be missing after a restart. That there is room was asked
+ * before it was promised: a monitor that dies of a full table is followed by one that finds it full. */
 static void put(struct table *t, uint32_t *row, const void *data)
 {
 	if (table_put(t, row, data) == 0)
@@ -91,14 +91,14 @@ static void put(struct table *t, uint32_t *row, const void *data)
 
 #define KEEP_OWN 6u /* the tables, and the simulator */
 
-/* Sessions that are not ready yet have theirs kept when they are. */
-static unsigned starting_fds(const struct monitor *m)
+/* Sessions that are not ready yet have their row, and descriptors kept, when they are. */
+static unsigned starting(const struct monitor *m)
 {
 	const struct session *s;
 	unsigned n = 0;
 
 	LIST_FOREACH(s, &m->sessions, link)
-		n += s->row == 0 ? 2 : 0;
+		n += s->row == 0;
 	return n;
 }
 
@@ -106,7 +106,7 @@ int keep_check_room(const struct monitor *m, unsigned fds, struct fault *why)
 {
 	unsigned room = manager_room();
 
-	if (!m->keep.active || KEEP_OWN + m->keep.descriptors + starting_fds(m) + fds <= room)
+	if (!m->keep.active || KEEP_OWN + m->keep.descriptors + 2 * starting(m) + fds <= room)
 		return 0;
 	return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 			 "the service manager keeps %u descriptors at most "
@@ -134,6 +134,36 @@ static void forget_fds(struct monitor *m, const char *what, uint32_t number, uns
 }
 
 /* ---- rows ---- */
+
+/* spoken_for: rows that are promised already. */
+static int check_rows(const struct monitor *m, const struct table *t, uint32_t spoken_for,
+		      const char *what, struct fault *why)
+{
+	if (!m->keep.active || table_room(t) > spoken_for)
+		return 0;
+	return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
+			 "%s: the broker keeps %u at most, of all users", what, t->rows);
+}
+
+int keep_check_sessions(const struct monitor *m, struct fault *why)
+{
+	return check_rows(m, &m->keep.sessions, starting(m), "connections", why);
+}
+
+int keep_check_domains(const struct monitor *m, struct fault *why)
+{
+	return check_rows(m, &m->keep.domains, 0, "domains", why);
+}
+
+int keep_check_handles(const struct monitor *m, struct fault *why)
+{
+	return check_rows(m, &m->keep.handles, 0, "handles", why);
+}
+
+int keep_check_devices(const struct monitor *m, struct fault *why)
+{
+	return check_rows(m, &m->keep.devices, 0, "devices", why);
+}
 
 void keep_self(struct monitor *m)
 {

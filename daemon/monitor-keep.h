@@ -97,6 +97,12 @@ uint32_t keep_backend(const struct monitor *m);
 /* Room for so many descriptors more? */
 int keep_check_room(const struct monitor *m, unsigned fds, struct fault *why);
 
+/* Room in the tables for one more of them? To be asked before anything is made. */
+int keep_check_sessions(const struct monitor *m, struct fault *why);
+int keep_check_domains(const struct monitor *m, struct fault *why);
+int keep_check_handles(const struct monitor *m, struct fault *why);
+int keep_check_devices(const struct monitor *m, struct fault *why);
+
 void keep_self(struct monitor *m);
 /* Write down how it is now. The first time, its descriptors are kept too. */
 void keep_session(struct session *s);

@@ -403,7 +403,7 @@ static int session_admit(struct monitor *m, const struct peer *p, struct quota *
 	if (m->session_count >= m->config.max_sessions)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
 				 "max-sessions: %u connections of all users", m->session_count);
-	if (keep_check_room(m, 2, why) < 0)
+	if (keep_check_room(m, 2, why) < 0 || keep_check_sessions(m, why) < 0)
 		return -1;
 	return account_charge_connect(a, q, why);
 }

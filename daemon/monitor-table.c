@@ -161,6 +161,11 @@ void table_close(struct table *t)
 
 /* ---- rows ---- */
 
+uint32_t table_room(const struct table *t)
+{
+	return t->rows - t->header->used + t->vacant_count;
+}
+
 static uint32_t take_vacant(struct table *t)
 {
 	if (t->vacant_count > 0)

@@ -33,6 +33,8 @@ struct table {
 int table_open(struct table *t, int fd, const char *name, size_t row_bytes, uint32_t rows);
 void table_close(struct table *t);
 
+/* How many new rows there is room for. */
+uint32_t table_room(const struct table *t);
 /* Write a row. *row: 1 or more, or 0 for a new one, whose number is set. -ENOSPC: all are taken. */
 int table_put(struct table *t, uint32_t *row, const void *data);
 /* Forget all rows. */

@@ -143,12 +143,15 @@ START_TEST(full_table_says_so)
 		ck_assert_uint_eq(put(0, i), i);
 	ck_assert_int_eq(table_put(&t, &row, &r), -ENOSPC);
 	ck_assert_uint_eq(row, 0);
+	ck_assert_uint_eq(table_room(&t), 0);
 	put(2, 22); /* what is there can be changed all the same */
 	expect(2, 22);
 	drop(3);
+	ck_assert_uint_eq(table_room(&t), 1);
 	ck_assert_uint_eq(put(0, 33), 3);
 	ck_assert_int_eq(table_put(&t, &row, &r), -ENOSPC);
 	reopen();
+	ck_assert_uint_eq(table_room(&t), 0);
 	ck_assert_uint_eq(count(), ROWS);
 	ck_assert_int_eq(table_put(&t, &row, &r), -ENOSPC);
 }
