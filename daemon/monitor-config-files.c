@@ -144,20 +144,20 @@ static void load_names(struct load *l, const char *path, int folder, struct name
 }
 
 /* A descriptor; -ENOENT when there is none, and nothing that should lead to one. */
-static int open_folder(struct load *l)
+static int open_folder(struct load *l, int parent)
 {
-	int fd = open(l->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOCTTY);
+	int fd = openat(parent, CONFIG_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
 
 	if (fd >= 0)
 		return fd;
-	if (errno == ENOENT && lstat(l->path, &st) < 0)
+	if (errno == ENOENT && fstatat(parent, CONFIG_FOLDER, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -ENOENT;
 	load_fail(l, IOB_E_SYSTEM, errno, "cannot open: %s", strerror(errno));
 	return -1;
 }
 
-static void load_folder(struct load *l, const char *path)
+static void load_folder(struct load *l, const char *path, int parent)
 {
 	struct names n = { .count = 0 };
 	struct stat st;
@@ -166,7 +166,7 @@ static void load_folder(struct load *l, const char *path)
 
 	l->path = path;
 	l->line = 0;
-	fd = open_folder(l);
+	fd = open_folder(l, parent);
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) < 0)
@@ -184,21 +184,65 @@ static void load_folder(struct load *l, const char *path)
 	closedir(folder);
 }
 
+/* ---- where they are ---- */
+
+/*
+ * Whoever can write this folder can put another file in place of ours. Not where it is sticky, as /tmp
+ * is: there only the owner of a file, and of the folder, can move it away. Further up is not looked at:
+ * the administrator chose the path.
+ */
+static void check_parent(struct load *l, const char *path, int fd)
+{
+	struct stat st;
+
+	l->path = path;
+	l->line = 0;
+	if (fstat(fd, &st) < 0) {
+		load_fail(l, IOB_E_SYSTEM, errno, "fstat: %s", strerror(errno));
+		return;
+	}
+	if (st.st_mode & S_ISVTX)
+		st.st_mode &= ~(mode_t)(S_IWGRP | S_IWOTH);
+	check_owner(l, &st);
+}
+
+/* path: of the folder they are in, with what separates it from a name. */
+static void load_from(struct load *l, const char *path, const char *name, const char *file)
+{
+	int parent = open(path[0] ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char *folder = NULL;
+
+	if (parent < 0) {
+		l->path = file;
+		load_fail(l, IOB_E_SYSTEM, errno, "cannot open: %s", strerror(errno));
+		return;
+	}
+	check_parent(l, path[0] ? path : "./", parent);
+	load_file(l, file, parent, name[0] ? name : ".");
+	if (!l->stopped && asprintf(&folder, "%s" CONFIG_FOLDER, path) < 0) {
+		folder = NULL;
+		load_no_memory(l);
+	}
+	if (!l->stopped)
+		load_folder(l, folder, parent);
+	l->path = file; /* the folder's is about to go */
+	free(folder);
+	close(parent);
+}
+
 /* The file, then what is in the folder beside it, in byte order. */
 void load_files(struct load *l, const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder;
+	const char *name = slash ? slash + 1 : path;
+	char *parent = strndup(path, (size_t)(name - path));
 
-	load_file(l, path, AT_FDCWD, path);
-	if (l->stopped)
-		return;
-	if (asprintf(&folder, "%.*s" CONFIG_FOLDER, slash ? (int)(slash - path + 1) : 0, path) <
-	    0) {
+	if (!parent) {
+		l->path = path;
 		load_no_memory(l);
 		return;
 	}
-	load_folder(l, folder);
-	l->path = path; /* the folder's is about to go */
-	free(folder);
+	load_from(l, parent, name, path);
+	l->path = path;
+	free(parent);
 }

@@ -265,6 +265,50 @@ START_TEST(who_may_write_decides)
 }
 END_TEST
 
+/* Where others can put a file in place of ours, that ours is right helps nobody. */
+START_TEST(so_does_who_may_move_the_file)
+{
+	struct config c;
+
+	put("main", "[allow a]\nuser = 1\n");
+	ck_assert_int_eq(chmod(top, 0775), 0);
+	expect_wrong("", "lets others write it");
+	ck_assert_int_eq(chmod(top, 0757), 0);
+	expect_wrong("", "lets others write it");
+	ck_assert_int_eq(chmod(top, 01777), 0); /* as /tmp: there they cannot */
+	load(&c);
+	config_deinit(&c);
+	ck_assert_int_eq(chmod(top, 0711), 0);
+	load(&c);
+	config_deinit(&c);
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(chown(top, 12345, 0), 0);
+	expect_wrong("", "owned by uid 12345");
+	ck_assert_int_eq(chmod(top, 01777), 0);
+	expect_wrong("", "owned by uid 12345");
+}
+END_TEST
+
+/* The folder is the one that the path names, also where that is the present one. */
+START_TEST(paths_without_a_folder)
+{
+	struct fault why = { 0 };
+	struct config c;
+
+	put("conf.d/1.conf", "[allow a]\nuser = 1\n");
+	ck_assert_int_eq(chdir(top), 0);
+	strcpy(path, "main");
+	load(&c);
+	ck_assert_uint_eq(c.file_count, 2);
+	config_deinit(&c);
+	ck_assert_int_eq(chmod(top, 0777), 0);
+	ck_assert_int_lt(config_load(path, &c, &why), 0);
+	ck_assert_msg(strncmp(why.text, "./: mode 0777 lets others", 25) == 0, "%s", why.text);
+	ck_assert_int_eq(chdir("/"), 0);
+}
+END_TEST
+
 START_TEST(so_many_files)
 {
 	char name[32];
@@ -464,6 +508,8 @@ Suite *test_config_files_suite(void)
 		what_is_there_must_be_readable,
 		folder_that_is_none,
 		who_may_write_decides,
+		so_does_who_may_move_the_file,
+		paths_without_a_folder,
 		so_many_files,
 		names_are_asked_of_whom_one_likes,
 		check_tells_who_may_what,
