@@ -158,7 +158,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		if (peer_identify(client, &p, &why) < 0) {
-			log_warn("a connection cannot be identified: %s", why.text);
+			if (refusal_is_told(m))
+				log_warn("a connection cannot be identified: %s", why.text);
 			close_refused_fd(client);
 			continue;
 		}

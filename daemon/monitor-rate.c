@@ -10,6 +10,8 @@
 #include "daemon/log.h"
 #include "daemon/monitor.h"
 
+/* ---- connections ---- */
+
 /* Only those that would get a session are counted: refusing costs little. */
 int account_charge_connect(struct account *a, const struct quota *q, struct fault *why)
 {
@@ -20,6 +22,34 @@ int account_charge_connect(struct account *a, const struct quota *q, struct faul
 			 "in a moment",
 			 (unsigned)a->uid, q->max_connects);
 }
+
+/* ---- the log ---- */
+
+#define REFUSALS_WINDOW_NS UINT64_C(1000000000)
+
+static void on_refusals(evutil_socket_t fd, short what, void *arg)
+{
+	struct monitor *m = arg;
+
+	(void)fd;
+	(void)what;
+	log_info("%u further connections refused", m->untold);
+	m->untold = 0;
+}
+
+bool refusal_is_told(struct monitor *m)
+{
+	struct timeval second = { .tv_sec = 1 };
+
+	if (rate_take(&m->refusals, monitor_now_ns(), MONITOR_REFUSALS_TOLD, REFUSALS_WINDOW_NS, 1))
+		return true;
+	if (m->untold == 0 && event_base_once(m->base, -1, EV_TIMEOUT, on_refusals, m, &second) < 0)
+		return true; /* nothing would tell the count */
+	m->untold++;
+	return false;
+}
+
+/* ---- setups ---- */
 
 static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 {

@@ -484,7 +484,8 @@ void session_start(struct monitor *m, int client_fd, struct peer *p)
 		refuse_client(client_fd, &why);
 		peer_deinit(p);
 	} else if (session_admit(m, p, &s->quota, a, &why) < 0 || session_launch(s, &why) < 0) {
-		log_info("connection of uid %u refused: %s", (unsigned)p->uid, why.text);
+		if (refusal_is_told(m))
+			log_info("connection of uid %u refused: %s", (unsigned)p->uid, why.text);
 		refuse_client(client_fd, &why);
 		s->client_fd = -1;
 		session_free(s);

@@ -36,6 +36,7 @@
 #define MONITOR_DRIVER_SECONDS	10  /* who wants a driver changed is answered by then */
 #define MONITOR_DRIVER_MOVES	16u /* such changes under way at a time, of all users */
 #define MONITOR_USER_MOVES	4u  /* and of one */
+#define MONITOR_REFUSALS_TOLD	5u  /* connections refused, of which each has a line, a second */
 #define MONITOR_RELOAD_SECONDS	60  /* for looking up the names of users and groups */
 
 /* What may come at once of what is limited by the second, as so many seconds' worth of it. */
@@ -250,6 +251,8 @@ struct monitor {
 	struct event *on_sigterm;
 	struct event *on_sigint;
 	struct event *on_sighup;
+	struct rate refusals; /* told in the log */
+	uint32_t untold;      /* others, since the last line about them */
 	uint64_t started_ms;
 	uint32_t next_session_id;
 	uint32_t next_domain_id;
@@ -367,6 +370,9 @@ void device_waited(struct monitor *m, struct device *d, unsigned what);
 /* ---- monitor-rate.c ---- */
 /* A connection that is about to get a session. */
 int account_charge_connect(struct account *a, const struct quota *q, struct fault *why);
+/* Is there room in the log for a line about a connection that is refused? If not, it is counted, and
+ * the count told soon. Anybody may connect, as often as he likes. */
+bool refusal_is_told(struct monitor *m);
 /* A request that costs the monitor much. A session whose user asks for too many is not heard for a
  * moment: nothing is refused, its client waits. */
 void session_charge_setup(struct session *s);

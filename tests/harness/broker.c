@@ -146,18 +146,23 @@ static int start_logger(void)
 	return pipe_fds[1];
 }
 
-bool broker_log_has(const char *text)
+size_t broker_log_count(const char *text)
 {
 	FILE *f = fopen(broker.log, "re");
 	char line[1024];
-	bool found = false;
+	size_t n = 0;
 
 	if (!f)
-		return false;
-	while (!found && fgets(line, sizeof(line), f))
-		found = strstr(line, text) != NULL;
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		n += strstr(line, text) != NULL;
 	fclose(f);
-	return found;
+	return n;
+}
+
+bool broker_log_has(const char *text)
+{
+	return broker_log_count(text) > 0;
 }
 
 static bool log_has(void *text)

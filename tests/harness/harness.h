@@ -106,6 +106,7 @@ const char *broker_socket(void);
 pid_t broker_monitor(void);
 /* A line of the broker's log contains this text? */
 bool broker_log_has(const char *text);
+size_t broker_log_count(const char *text);
 /* Wait for such a line. */
 bool broker_log_gets(const char *text);
 /* SIGTERM; everything must be gone afterwards, and nobody may have broken a rule meanwhile. */

@@ -320,6 +320,19 @@ static void gets_in_again(void)
 	raw_ok(code);
 }
 
+#define TOLD 5 /* refusals a second, of which each has a line in the log */
+
+/* What anybody can cause does not fill the log: there is a count of the rest. */
+static void storm_is_told(void)
+{
+	uint64_t seconds = (now_ms() - board[BEGAN_MS]) / 1000 + 1;
+
+	ck_assert(broker_log_gets("further connections refused"));
+	ck_assert_uint_ge(broker_log_count("refused: max-connects"), TOLD);
+	ck_assert_uint_le(broker_log_count("refused: max-connects"), TOLD + TOLD * seconds);
+	ck_assert_uint_le(broker_log_count("further connections refused"), seconds + 1);
+}
+
 /* Also when she has nothing open in between: who comes again is no new guest. */
 START_TEST(storm_of_connections)
 {
@@ -332,6 +345,7 @@ START_TEST(storm_of_connections)
 		broker_sessions_wait(0);
 	}
 	ck_assert_uint_le(board[LET_IN], 4 + (now_ms() - board[BEGAN_MS]) / 1000 + 1);
+	storm_is_told();
 	if (users_differ())
 		as(BOB, bob_is_served);
 	as(ALICE, gets_in_again);
