@@ -231,10 +231,23 @@ END_TEST
 
 static iob_conn *conns[3];
 
+/* The connection that looked whether the broker serves has to end first. */
+static void second_is_let_in(void)
+{
+	int code = IOB_E_LIMIT;
+
+	for (int i = 0; i < 1000 && code == IOB_E_LIMIT; i++) {
+		code = iob_connect(broker_socket(), &conns[1]);
+		if (code == IOB_E_LIMIT)
+			usleep(10000);
+	}
+	ok(code);
+}
+
 static void third_is_refused(void)
 {
-	for (int i = 0; i < 2; i++)
-		ok(iob_connect(broker_socket(), &conns[i]));
+	ok(iob_connect(broker_socket(), &conns[0]));
+	second_is_let_in();
 	refused(iob_connect(broker_socket(), &conns[2]), IOB_E_LIMIT);
 }
 
