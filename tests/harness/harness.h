@@ -149,6 +149,8 @@ pid_t broker_session_new(void);
 bool process_sleeps(pid_t pid);
 /* Descriptors of a process, or -1 when that cannot be told (only root may look). */
 int process_fds(pid_t pid);
+/* The same of a session that has nothing to do, nor its companion anything to close: waits for that. */
+int session_fds(pid_t session);
 /* A number of kB from /proc/PID/status, as "VmPin:"; 0 when there is none. */
 long process_kb(pid_t pid, const char *field);
 bool process_lives(pid_t pid);

@@ -204,6 +204,28 @@ size_t broker_processes(pid_t *pids, size_t room)
 	return n;
 }
 
+/* What it still does it may do by its companion: that is looked at after it. */
+static bool is_at_rest(void *session)
+{
+	static struct table t;
+	pid_t pid = *(pid_t *)session;
+
+	if (!process_sleeps(pid))
+		return false;
+	table_read(&t);
+	for (size_t i = 0; i < t.count; i++)
+		if (t.entry[i].parent == pid && !process_sleeps(t.entry[i].pid))
+			return false;
+	return process_sleeps(pid);
+}
+
+int session_fds(pid_t session)
+{
+	if (!wait_until(is_at_rest, &session))
+		ck_abort_msg("session %d does not come to rest", (int)session);
+	return process_fds(session);
+}
+
 /* By its name: what an earlier monitor started is the keeper's child now, and so is the simulator. */
 static bool is_session(pid_t pid)
 {
