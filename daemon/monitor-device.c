@@ -19,7 +19,7 @@ static int device_refresh(struct monitor *m, struct device *d, struct fault *why
 	size_t count;
 	bool found = false;
 
-	if (m->glue->inventory(&list, &count, why) < 0)
+	if (m->glue->group(d->info.name, &list, &count, why) < 0)
 		return -1;
 	for (size_t i = 0; i < count && !found; i++) {
 		found = strcmp(list[i].name, d->info.name) == 0;

@@ -78,7 +78,7 @@ int group_load(struct monitor *m, const char *name, struct group *g, struct faul
 	size_t count;
 
 	*g = (struct group){ 0 };
-	if (m->glue->inventory(&list, &count, why) < 0)
+	if (m->glue->group(name, &list, &count, why) < 0)
 		return -1;
 	one = find(list, count, name);
 	g->members = one ? calloc(count, sizeof(*g->members)) : NULL;

@@ -163,7 +163,7 @@ void monitor_request(struct session *s, struct priv_message *msg, struct fd_list
 		monitor_closed(s, msg);
 		break;
 	case PRIV_DRIVER_LIST:
-		session_charge_setup(s); /* reads all of the bus */
+		session_charge_setup(s); /* reads all of a group */
 		monitor_driver_list(s, msg);
 		break;
 	case PRIV_DRIVER_SET:

@@ -80,6 +80,9 @@ struct glue_opener {
 	 * the caller frees. Checks that may change at run time (driver, viability) are made again by
 	 * device_bind. */
 	int (*inventory)(struct glue_device **list, size_t *count, struct fault *why);
+	/* The same, but only what is in the IOMMU group of this device, which is in the list, too; count
+	 * 0 when it is no longer there. Looks at nothing else: the bus may be long. */
+	int (*group)(const char *name, struct glue_device **list, size_t *count, struct fault *why);
 
 	/* A new, empty IOMMU context: an iommufd with one IOAS, a container, a sim context.
 	 * *token: id the backend's mapper needs (IOAS id), 0 otherwise. */

@@ -66,19 +66,36 @@ static int iommufd_probe(const struct glue_options *o, struct fault *why)
 	return rc;
 }
 
-static int iommufd_inventory(struct glue_device **list, size_t *count, struct fault *why)
+static void need_nodes(struct glue_device *list, size_t count)
 {
 	static const char text[] = "the kernel makes no character device for it";
-	int rc = opener_inventory(list, count, why);
 
-	for (size_t i = 0; !rc && i < *count; i++) {
-		struct glue_device *d = &(*list)[i];
+	for (size_t i = 0; i < count; i++) {
+		struct glue_device *d = &list[i];
 
 		if (!d->usable || d->node[0])
 			continue;
 		d->usable = false;
 		memcpy(d->why, text, sizeof(text));
 	}
+}
+
+static int iommufd_inventory(struct glue_device **list, size_t *count, struct fault *why)
+{
+	int rc = opener_inventory(list, count, why);
+
+	if (!rc)
+		need_nodes(*list, *count);
+	return rc;
+}
+
+static int iommufd_group(const char *name, struct glue_device **list, size_t *count,
+			 struct fault *why)
+{
+	int rc = opener_group(name, list, count, why);
+
+	if (!rc)
+		need_nodes(*list, *count);
 	return rc;
 }
 
@@ -224,6 +241,7 @@ const struct glue_opener glue_opener_iommufd = {
 	.start = iommufd_start,
 	.stop = iommufd_stop,
 	.inventory = iommufd_inventory,
+	.group = iommufd_group,
 	.context_open = iommufd_context_open,
 	.device_bind = iommufd_device_bind,
 	.descriptor_dup = opener_descriptor_dup,

@@ -25,6 +25,23 @@ int opener_inventory(struct glue_device **list, size_t *count, struct fault *why
 	return 0;
 }
 
+/* It may leave, or change its group, between two steps: then it is not there. */
+int opener_group(const char *name, struct glue_device **list, size_t *count, struct fault *why)
+{
+	int rc = sysfs_group_list(name, list, count);
+
+	if (rc == -ENODEV || rc == -ENOENT || rc == -EINVAL) {
+		*list = NULL;
+		*count = 0;
+		return 0;
+	}
+	if (rc)
+		return fault_set(why, IOB_E_KERNEL, IOB_STEP_NONE, -rc,
+				 "cannot list the IOMMU group of device %.32s in sysfs: %s", name,
+				 strerror(-rc));
+	return 0;
+}
+
 int opener_descriptor_dup(int fd)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -10,6 +10,7 @@
 
 /* Contracts of the members of struct glue_opener with these names. */
 int opener_inventory(struct glue_device **list, size_t *count, struct fault *why);
+int opener_group(const char *name, struct glue_device **list, size_t *count, struct fault *why);
 int opener_descriptor_dup(int fd);
 /* in driver.c */
 int opener_driver_check(const struct glue_device *d, enum iob_driver to, struct fault *why);

@@ -271,6 +271,26 @@ static int sim_inventory(struct glue_device **list, size_t *count, struct fault 
 			 IOB_STEP_DEVICE_OPEN, -error, "listing the simulator's devices failed");
 }
 
+/* There are few, and it is asked for each. */
+static int sim_group(const char *name, struct glue_device **list, size_t *count, struct fault *why)
+{
+	const struct glue_device *one = NULL;
+	size_t all, n = 0;
+	uint32_t group;
+
+	if (sim_inventory(list, &all, why) < 0)
+		return -1;
+	for (size_t i = 0; i < all && !one; i++)
+		if (strcmp((*list)[i].name, name) == 0)
+			one = &(*list)[i];
+	group = one ? one->group : 0;
+	for (size_t i = 0; one && i < all; i++)
+		if ((*list)[i].group == group)
+			(*list)[n++] = (*list)[i];
+	*count = n;
+	return 0;
+}
+
 static int sim_context_open(int *context_fd, uint32_t *token, struct fault *why)
 {
 	struct sim_context_rep r = { 0 };
@@ -412,6 +432,7 @@ const struct glue_opener glue_opener_sim = {
 	.start = sim_start,
 	.stop = sim_stop,
 	.inventory = sim_inventory,
+	.group = sim_group,
 	.context_open = sim_context_open,
 	.device_bind = sim_device_bind,
 	.descriptor_dup = sim_descriptor_dup,

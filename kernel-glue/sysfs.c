@@ -451,7 +451,7 @@ int sysfs_pci_read(const char *name, struct glue_device *d, enum sysfs_obstacle 
 	return 0;
 }
 
-/* ---- all devices ---- */
+/* ---- lists of devices ---- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -478,25 +478,23 @@ static int list_add(struct glue_device **list, size_t *count, size_t *room,
 	return 0;
 }
 
-int sysfs_pci_list(struct glue_device **list, size_t *count)
+/* group: of those that are listed, or NULL for any. */
+static int list_read(const char *path, const uint32_t *group, struct glue_device **list,
+		     size_t *count)
 {
 	enum sysfs_obstacle obstacle;
 	struct glue_device d;
-	char path[PATH_BYTES];
 	struct dirent *e;
 	size_t room = 0;
 	int rc = 0;
-	DIR *dir;
+	DIR *dir = opendir(path);
 
 	*list = NULL;
 	*count = 0;
-	if (path_make(path, sys_root, "bus/pci/devices"))
-		return -ENAMETOOLONG;
-	dir = opendir(path);
 	if (!dir)
 		return -errno;
 	while (!rc && (e = readdir(dir)))
-		if (!sysfs_pci_read(e->d_name, &d, &obstacle))
+		if (!sysfs_pci_read(e->d_name, &d, &obstacle) && (!group || d.group == *group))
 			rc = list_add(list, count, &room, &d);
 	closedir(dir);
 	if (rc) {
@@ -507,6 +505,31 @@ int sysfs_pci_list(struct glue_device **list, size_t *count)
 		qsort(*list, *count, sizeof(**list), compare_names);
 	}
 	return rc;
+}
+
+int sysfs_pci_list(struct glue_device **list, size_t *count)
+{
+	char path[PATH_BYTES];
+
+	if (path_make(path, sys_root, "bus/pci/devices"))
+		return -ENAMETOOLONG;
+	return list_read(path, NULL, list, count);
+}
+
+int sysfs_group_list(const char *name, struct glue_device **list, size_t *count)
+{
+	char path[PATH_BYTES];
+	uint32_t group;
+
+	if (!sysfs_name_is_bdf(name))
+		return -EINVAL;
+	if (path_make(path, sys_root, "bus/pci/devices/%s", name))
+		return -ENAMETOOLONG;
+	if (group_read(path, &group))
+		return -ENODEV;
+	if (path_make(path, sys_root, "kernel/iommu_groups/%u/devices", group))
+		return -ENAMETOOLONG;
+	return list_read(path, &group, list, count);
 }
 
 /* ---- nodes ---- */

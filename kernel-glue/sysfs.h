@@ -42,6 +42,9 @@ enum sysfs_obstacle {
  * make no sense are left out. 0 or -errno. */
 int sysfs_pci_list(struct glue_device **list, size_t *count);
 
+/* The same of what is in the IOMMU group of this device. -ENODEV, -EINVAL: as sysfs_pci_read(). */
+int sysfs_group_list(const char *name, struct glue_device **list, size_t *count);
+
 /* One device by name. *obstacle says in code what d->why says in words. 0; -ENODEV when there is
  * no such device or it has no group; -EINVAL for what is no BDF. */
 int sysfs_pci_read(const char *name, struct glue_device *d, enum sysfs_obstacle *obstacle);

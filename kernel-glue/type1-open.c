@@ -199,6 +199,16 @@ static int type1_inventory(struct glue_device **list, size_t *count, struct faul
 	return rc;
 }
 
+static int type1_group(const char *name, struct glue_device **list, size_t *count,
+		       struct fault *why)
+{
+	int rc = opener_group(name, list, count, why);
+
+	for (size_t i = 0; !rc && i < *count; i++)
+		(*list)[i].node[0] = '\0';
+	return rc;
+}
+
 /* ---- taking apart ---- */
 
 /*
@@ -258,6 +268,7 @@ const struct glue_opener glue_opener_type1 = {
 	.start = type1_start,
 	.stop = type1_stop,
 	.inventory = type1_inventory,
+	.group = type1_group,
 	.context_open = type1_context_open,
 	.device_bind = type1_device_bind,
 	.descriptor_dup = opener_descriptor_dup,

@@ -193,7 +193,7 @@ static void lists_sixty(void)
 	ck_assert_uint_ge(now_ms() - begin, 1700);
 }
 
-/* Each reads all of the bus. */
+/* Each reads all of a group. */
 START_TEST(driver_lists_beyond_the_rate_wait)
 {
 	start("rate-drivers", RULE "max-setups = 10\n");

@@ -427,6 +427,27 @@ START_TEST(group_is_shown)
 }
 END_TEST
 
+/* A bus may be long, and meanwhile nobody is answered. */
+START_TEST(only_the_group_is_read)
+{
+	int opened = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct priv_message open = { 0 };
+	struct inotify_event e;
+
+	ck_assert_int_ge(inotify_add_watch(opened, in_root("devices/" OTHER "/vendor"), IN_OPEN),
+			 0);
+	user_is(1000);
+	ck_assert_uint_eq(list(CARD), IOB_OK);
+	strcpy(open.device_open.name, CARD);
+	ck_assert_uint_eq(ask(PRIV_DEVICE_OPEN, &open), IOB_E_UNSAFE);
+	ck_assert_int_lt(read(opened, &e, sizeof(e)), 0);
+	user_is(0);
+	ck_assert_uint_eq(list(OTHER), IOB_OK);
+	ck_assert_int_eq(read(opened, &e, sizeof(e)), sizeof(e));
+	close(opened);
+}
+END_TEST
+
 START_TEST(device_moves_and_comes_back)
 {
 	struct gate probe;
@@ -801,6 +822,7 @@ Suite *test_driver_suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, monitor_make, monitor_remove);
 	tcase_add_test(t, group_is_shown);
+	tcase_add_test(t, only_the_group_is_read);
 	tcase_add_test(t, device_moves_and_comes_back);
 	tcase_add_test(t, unbind_that_waits);
 	tcase_add_test(t, whole_group_moves_but_for_bridges);

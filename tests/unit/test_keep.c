@@ -27,9 +27,10 @@ static int contexts;
 
 /* ---- a backend ---- */
 
-static int inventory(struct glue_device **list, size_t *count, struct fault *why)
+static int group(const char *name, struct glue_device **list, size_t *count, struct fault *why)
 {
 	(void)why;
+	ck_assert_str_eq(name, DEVICE);
 	*list = calloc(1, sizeof(**list));
 	(*list)[0] = device.info;
 	*count = 1;
@@ -52,7 +53,7 @@ static int descriptor_dup(int fd)
 
 static const struct glue_opener backend = {
 	.backend = IOB_BACKEND_SIM,
-	.inventory = inventory,
+	.group = group,
 	.context_open = context_open,
 	.descriptor_dup = descriptor_dup,
 };

@@ -766,6 +766,23 @@ START_TEST(sim_lists_devices)
 }
 END_TEST
 
+START_TEST(sim_lists_a_group)
+{
+	struct glue_device *list, d = inventory_get(DEVICES - 1);
+	struct fault why;
+	size_t count;
+
+	ck_assert_int_eq(open_ops->group(d.name, &list, &count, &why), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(list[1].name, d.name);
+	ck_assert_uint_eq(list[0].group, d.group);
+	free(list);
+	ck_assert_int_eq(open_ops->group("51b0:00:1f.7", &list, &count, &why), 0);
+	ck_assert_uint_eq(count, 0);
+	free(list);
+}
+END_TEST
+
 START_TEST(sim_probe_says_why)
 {
 	struct glue_options o = options();
@@ -2151,6 +2168,7 @@ static TCase *opening_case(void)
 	TCase *t = process_case("opening");
 
 	tcase_add_test(t, sim_lists_devices);
+	tcase_add_test(t, sim_lists_a_group);
 	tcase_add_test(t, sim_probe_says_why);
 	tcase_add_test(t, sim_is_confined);
 	tcase_add_test(t, sim_holds_no_output);

@@ -297,6 +297,35 @@ START_TEST(list_is_sorted_and_leaves_out_nonsense)
 }
 END_TEST
 
+START_TEST(list_of_a_group)
+{
+	struct glue_device *list;
+	size_t count;
+
+	put_device("0000:02:00.0", "0x020000\n", "vfio-pci", 3);
+	put_device("0000:00:1f.3", "0x020000\n", "e1000e", 3);
+	put_device("0000:00:04.0", "0x020000\n", "vfio-pci", 4);
+	put_device("0000:00:05.0", "0x020000\n", "vfio-pci", -1);
+	put("sys/kernel/iommu_groups/3/devices/some-platform-device", "");
+	/* it has just left */
+	link_to("sys/kernel/iommu_groups/3/devices/0000:00:06.0", "../../../../devices/gone");
+	ck_assert_int_eq(sysfs_group_list("0000:02:00.0", &list, &count), 0);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(list[0].name, "0000:00:1f.3");
+	ck_assert(!list[0].usable);
+	ck_assert_str_eq(list[1].name, "0000:02:00.0");
+	ck_assert_str_eq(list[1].driver, "vfio-pci");
+	ck_assert(strstr(list[1].why, "0000:00:1f.3") != NULL);
+	free(list);
+	ck_assert_int_eq(sysfs_group_list("0000:00:04.0", &list, &count), 0);
+	ck_assert_uint_eq(count, 1);
+	free(list);
+	ck_assert_int_eq(sysfs_group_list("0000:00:05.0", &list, &count), -ENODEV);
+	ck_assert_int_eq(sysfs_group_list("0000:00:07.0", &list, &count), -ENODEV);
+	ck_assert_int_eq(sysfs_group_list("../../../etc", &list, &count), -EINVAL);
+}
+END_TEST
+
 START_TEST(list_grows)
 {
 	struct glue_device *list;
@@ -431,6 +460,7 @@ Suite *test_sysfs_suite(void)
 	tcase_add_test(t, sibling_is_blamed);
 	tcase_add_test(t, names_that_are_no_bdf);
 	tcase_add_test(t, list_is_sorted_and_leaves_out_nonsense);
+	tcase_add_test(t, list_of_a_group);
 	tcase_add_test(t, list_grows);
 	tcase_add_test(t, list_of_nothing);
 	tcase_add_test(t, long_driver_names_are_cut);
