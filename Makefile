@@ -22,7 +22,7 @@ tools   := tests/tools
 # A source that is not named here is not linked; tests/tools/binaries.sh checks what must not be.
 
 # Messages and refusals; what takes a client's request apart; the monitor's talk with its sessions.
-proto         := proto/fault.c proto/message.c
+proto         := proto/fault.c proto/message.c proto/names.c
 proto_client  := proto/operations.c
 proto_private := proto/priv.c proto/rate.c
 

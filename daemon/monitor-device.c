@@ -7,6 +7,7 @@
 #include "daemon/log.h"
 #include "daemon/monitor-keep.h"
 
+#include "proto/names.h"
 static bool name_is_terminated(const char name[IOB_NAME_BYTES])
 {
 	return memchr(name, '\0', IOB_NAME_BYTES) != NULL;
@@ -38,10 +39,16 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 {
 	const char *name = d->info.name;
 
+	char gives[NAMES_BYTES], asked[NAMES_BYTES];
 	if ((wanted & ~allowed) != 0)
 		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
-				 "device %s: policy gives access 0x%x, 0x%x was asked", name,
-				 allowed, wanted);
+				 "device %s: policy gives %s, %s was asked", name,
+				 names_access(allowed, gives),
+				 names_access(wanted & ~allowed, asked));
+	/* The errno tells whether it makes sense to wait. */
+	if (d->owner == s)
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, EALREADY,
+				 "device %s: you have it open already", name);
 	if (d->state != DEVICE_FREE)
 		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
 				 d->owner ? "another client has it open" :
@@ -58,9 +65,8 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 	/* another device may sit there by now, or another driver */
 	if ((wanted & ~policy_device_access(&s->monitor->config, &s->peer, &d->info)) != 0)
 		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
-				 "device %s: it has changed, and policy no longer gives access "
-				 "0x%x",
-				 name, wanted);
+				 "device %s: it has changed, and policy no longer gives %s", name,
+				 names_access(wanted, asked));
 	if (!d->info.usable)
 		return fault_set(why, IOB_E_UNSAFE, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
 				 d->info.why);
