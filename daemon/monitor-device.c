@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* monitor-device.c - opening a device, and what happens when its handle is gone. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/monitor-keep.h"
-
 #include "proto/names.h"
+
 static bool name_is_terminated(const char name[IOB_NAME_BYTES])
 {
 	return memchr(name, '\0', IOB_NAME_BYTES) != NULL;
@@ -38,8 +39,8 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 			struct fault *why)
 {
 	const char *name = d->info.name;
-
 	char gives[NAMES_BYTES], asked[NAMES_BYTES];
+
 	if ((wanted & ~allowed) != 0)
 		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
 				 "device %s: policy gives %s, %s was asked", name,
@@ -50,11 +51,12 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, EALREADY,
 				 "device %s: you have it open already", name);
 	if (d->state != DEVICE_FREE)
-		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, EBUSY, "device %s: %s",
+				 name,
 				 d->owner ? "another client has it open" :
 					    "it is still being taken from its last user");
 	if (d->move)
-		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0,
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, EBUSY,
 				 "device %s: a driver in its IOMMU group is being changed", name);
 	if (s->account->devices >= s->quota.max_devices)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
