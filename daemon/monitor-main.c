@@ -388,6 +388,7 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	umask(022);
+	log_start();
 	if (open_standard_fds() < 0)
 		return 1;
 	LIST_INIT(&m.sessions);
