@@ -198,10 +198,10 @@ START_TEST(uids_are_checked_over_all_files)
 {
 	put("main", "[daemon]\nsession-uid-base = 1000\n");
 	put("conf.d/1.conf", "\n[allow a]\nuser = 1001\n");
-	expect_wrong("conf.d/1.conf:2", "own sessions");
+	expect_wrong("conf.d/1.conf:3", "own sessions");
 	put("main", "[allow a]\nuser = 1001\n");
 	put("conf.d/1.conf", "[daemon]\nsession-uid-base = 1000\n");
-	expect_wrong("main:1", "own sessions");
+	expect_wrong("main:2", "own sessions");
 }
 END_TEST
 
@@ -390,6 +390,22 @@ START_TEST(check_tells_who_may_what)
 }
 END_TEST
 
+/* Each line has the same mistake, which must not hide the others. */
+START_TEST(check_tells_of_dos_once)
+{
+	char out[4096], err[8192];
+
+	put("main", "[daemon]\r\nbackend = x\r\nsim-devices = 4\r\n");
+	put("conf.d/1.conf", "[allow a]\r\nuser = root\r\n");
+	ck_assert_int_eq(check(out, err), 1);
+	says(err, "main:1: line ends of DOS (CR LF)\n");
+	says(err, "main:2: backend must be");
+	says(err, "not \"x\"\n");
+	says(err, "conf.d/1.conf:1: line ends of DOS (CR LF)\n");
+	ck_assert_uint_eq(lines(err), 3);
+}
+END_TEST
+
 static const char *const problems[] = {
 	"main:2: backend must be",
 	"main:4: unknown key \"max-session\"",
@@ -468,6 +484,7 @@ Suite *test_config_files_suite(void)
 		names_are_asked_of_whom_one_likes,
 		check_tells_who_may_what,
 		check_tells_all_problems,
+		check_tells_of_dos_once,
 		check_stops_at_some_time,
 	};
 	Suite *suite = suite_create("config_files");
