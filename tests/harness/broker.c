@@ -340,7 +340,8 @@ void broker_restarts(void)
 {
 	pid_t before;
 
-	ck_assert(wait_until(has_monitor, &before)); /* of a shaken broker it is away now and then */
+	ck_assert(
+		wait_until(has_monitor, &before)); /* of a shaken broker it is away now and then */
 	kill(before, SIGKILL);
 	ck_assert(wait_until(another_serves, &before));
 }
