@@ -46,6 +46,7 @@ void doctor_run(struct doctor *d)
 	char socket_path[DOCTOR_PATH];
 
 	doctor_config_read(d);
+	doctor_kernel_config(d);
 	doctor_inventory(d);
 	doctor_socket_path(d, socket_path);
 	doctor_probe(d, socket_path);
@@ -72,6 +73,7 @@ void doctor_deinit(struct doctor *d)
 	}
 	for (size_t i = 0; i < d->unseen_count; i++)
 		free(d->unseen[i]);
+	free(d->kernel_config);
 	free(d->findings);
 	free(d->unseen);
 	free(d->devices);

@@ -107,9 +107,11 @@ struct doctor {
 	const char *config; /* path below the root */
 	const char *brokerd;   /* program, or NULL: there is none to be found */
 	const char *systemctl; /* program, or NULL: is not asked */
+	const char *gzip;      /* program, or NULL: what is packed is not read */
 	unsigned patience_ms;  /* for each program, and for the broker */
 
 	/* read once, before the checks */
+	char *kernel_config; /* what the kernel was built with, or NULL: nobody says */
 	struct doctor_config policy;
 	struct doctor_device *devices; /* sorted by name */
 	size_t device_count;
@@ -239,6 +241,9 @@ void doctor_check_daemon(struct doctor *d);
 void doctor_check_limits(struct doctor *d);
 void doctor_check_systemd(struct doctor *d);
 
+/* Reads d->kernel_config. Then what is said of an option: 'y', 'm', 'n', or '?' for nothing. */
+void doctor_kernel_config(struct doctor *d);
+char doctor_kernel_option(const struct doctor *d, const char *option);
 /* Major * 1000 + minor of the running kernel; 0 when it cannot be told. */
 unsigned doctor_kernel_version(const struct doctor *d, char release[128]);
 

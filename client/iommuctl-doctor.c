@@ -75,7 +75,7 @@ static int check_root(const char *root)
 
 /* Programs of this machine are asked about this machine only, unless one was named. */
 static void choose_programs(struct doctor *d, const struct ctl *ctl, char brokerd[PATH_MAX],
-			    char systemctl[PATH_MAX])
+			    char systemctl[PATH_MAX], char gzip[PATH_MAX])
 {
 	bool here = d->root[0] == '\0';
 
@@ -83,13 +83,15 @@ static void choose_programs(struct doctor *d, const struct ctl *ctl, char broker
 		d->brokerd = ctl->brokerd;
 	else if (here)
 		d->brokerd = find_brokerd(brokerd);
-	if (here)
+	if (here) {
 		d->systemctl = program_in_path(systemctl, "systemctl");
+		d->gzip = program_in_path(gzip, "gzip");
+	}
 }
 
 int ctl_doctor(const struct ctl *ctl)
 {
-	static char brokerd[PATH_MAX], systemctl[PATH_MAX];
+	static char brokerd[PATH_MAX], systemctl[PATH_MAX], gzip[PATH_MAX];
 	const char *root = ctl->root ? ctl->root : "";
 	const char *socket = ctl->socket ? ctl->socket : getenv("IOMMU_BROKER_SOCKET");
 	struct doctor d;
@@ -99,7 +101,7 @@ int ctl_doctor(const struct ctl *ctl)
 		return CTL_USAGE;
 	doctor_init(&d, strcmp(root, "/") ? root : "");
 	d.socket = ctl->socket || !ctl->root ? socket : NULL;
-	choose_programs(&d, ctl, brokerd, systemctl);
+	choose_programs(&d, ctl, brokerd, systemctl, gzip);
 	doctor_run(&d);
 	if (ctl->json)
 		doctor_json(&d);

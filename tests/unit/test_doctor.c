@@ -177,6 +177,34 @@ static void module_files_gone(void)
 	tree_delete(MODULES);
 }
 
+/* The names of what depends on VFIO are not in a configuration without it. */
+static void built_without_vfio(void)
+{
+	module_files_gone();
+	tree_put("/boot/config-6.20.1-test",
+		 "CONFIG_MODULES=y\n# CONFIG_VFIO is not set\nCONFIG_VFIO_PCIE=y\n");
+}
+
+/* It has no /proc/modules, and may say nothing of how it was built. */
+static void kernel_without_modules(void)
+{
+	module_files_gone();
+	tree_delete("/proc/modules");
+	tree_delete("/boot");
+}
+
+/* The kernel's own word goes before what lies in /boot. */
+static void built_without_vfio_says_the_kernel(void)
+{
+	char command[256];
+
+	module_files_gone();
+	snprintf(command, sizeof(command),
+		 "echo '# CONFIG_VFIO is not set' | gzip > %s/proc/config.gz", tree_root);
+	ck_assert_int_eq(system(command), 0);
+	view.gzip = access("/usr/bin/gzip", X_OK) == 0 ? "/usr/bin/gzip" : "/bin/gzip";
+}
+
 static void no_backend(void)
 {
 	tree_delete(TYPE1);
@@ -563,6 +591,12 @@ static const struct {
 	  "installed but not loaded", "modprobe vfio_pci" },
 	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, vfio_pci_not_built, "vfio_pci", "6.20.1-test",
 	  "CONFIG_VFIO_PCI" },
+	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, built_without_vfio, "vfio_pci", "6.20.1-test",
+	  "CONFIG_VFIO_PCI" },
+	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, kernel_without_modules, "vfio_pci",
+	  "6.20.1-test", "CONFIG_VFIO_PCI" },
+	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, built_without_vfio_says_the_kernel, "vfio_pci",
+	  "6.20.1-test", "CONFIG_VFIO_PCI" },
 	{ DOCTOR_IS_MODULE_FILES_MISSING, DOCTOR_ERROR, module_files_gone, "vfio_pci",
 	  "/lib/modules/6.20.1-test", "reboot" },
 	{ DOCTOR_IS_MODULE_NOT_LOADED, DOCTOR_ERROR, no_backend, "vfio_iommu_type1", "not loaded",
