@@ -6,7 +6,7 @@ _iommuctl_command() {
 	local i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-s | --socket | -d | --domain | --root | --brokerd)
+		-s | --socket | -d | --domain | --root | --brokerd | --config)
 			((i++))
 			[[ ${COMP_WORDS[i]-} != '=' ]] || ((i++))
 			;;
@@ -49,7 +49,7 @@ _iommuctl() {
 	command=$(_iommuctl_command)
 	word=$(_iommuctl_word)
 	case $previous in
-	-s | --socket | --brokerd)
+	-s | --socket | --brokerd | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -66,7 +66,7 @@ _iommuctl() {
 		local options='--json --socket --help --version'
 		case $command in
 		maps) options+=' --domain' ;;
-		doctor) options+=' --root --brokerd' ;;
+		doctor) options+=' --config --root --brokerd' ;;
 		bind | unbind) options+=' --group --yes --force' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

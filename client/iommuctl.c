@@ -30,6 +30,7 @@ static const char usage_text[] =
 	"                     else " IOB_DEFAULT_SOCKET ")\n"
 	"  -j, --json         for programs\n"
 	"  -d, --domain ID    maps: of this domain only\n"
+	"      --config PATH  doctor: the configuration, in place of the usual one\n"
 	"      --root DIR     doctor: look at the machine below this directory\n"
 	"      --brokerd PATH doctor: the iommu-brokerd that checks the configuration\n"
 	"  -h, --help\n"
@@ -82,7 +83,7 @@ static int run(struct ctl *ctl, const struct command *command)
 	return result;
 }
 
-enum { OPTION_ROOT = 256, OPTION_BROKERD };
+enum { OPTION_ROOT = 256, OPTION_BROKERD, OPTION_CONFIG };
 
 /* -1 to go on, else the exit code. */
 static int take_option(struct ctl *ctl, int option)
@@ -109,6 +110,9 @@ static int take_option(struct ctl *ctl, int option)
 	case OPTION_ROOT:
 		ctl->root = optarg;
 		return -1;
+	case OPTION_CONFIG:
+		ctl->config = optarg;
+		return -1;
 	case OPTION_BROKERD:
 		ctl->brokerd = optarg;
 		return -1;
@@ -132,8 +136,8 @@ static int check(struct ctl *ctl, const struct command *command, int arguments)
 		return usage("no device named for ", command->name);
 	if (!moves && (ctl->group || ctl->yes || ctl->force))
 		return usage("--group, --yes and --force are not for ", command->name);
-	if ((ctl->root || ctl->brokerd) && command->run != ctl_doctor)
-		return usage("--root and --brokerd are not for ", command->name);
+	if ((ctl->root || ctl->brokerd || ctl->config) && command->run != ctl_doctor)
+		return usage("--config, --root and --brokerd are not for ", command->name);
 	if (ctl->domain && (command->argument != DOMAIN_ID || ctl->argument))
 		return usage(ctl->argument ? "two domains for " : "--domain is not for ",
 			     command->name);
@@ -157,6 +161,7 @@ int main(int argc, char **argv)
 		{ "force", no_argument, NULL, 'f' },
 		{ "root", required_argument, NULL, OPTION_ROOT },
 		{ "brokerd", required_argument, NULL, OPTION_BROKERD },
+		{ "config", required_argument, NULL, OPTION_CONFIG },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },

@@ -44,6 +44,7 @@ struct ctl {
 	const char *domain;   /* --domain, or NULL: becomes the argument */
 	const char *root;     /* doctor: --root, or NULL */
 	const char *brokerd;  /* doctor: --brokerd, or NULL */
+	const char *config;   /* doctor: --config, or NULL */
 };
 
 /* ---- commands: each returns the exit code ---- */

@@ -200,7 +200,6 @@ START_TEST(json_of_doctor)
 	struct json_object *top, *finding;
 
 	doctor_init(&d, "/nowhere");
-	d.hardware_matters = true;
 	doctor_add(&d, DOCTOR_ERROR, DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:03.1", "text\033[1m");
 	doctor_why(&d, "why");
 	doctor_mend(&d, "mend");
@@ -306,7 +305,12 @@ static const struct {
 	{ "maps --domain 7x", 2, "a domain id is a number" },
 	{ "maps --domain 7 8", 2, "two domains" },
 	{ "devices --domain 7", 2, "--domain is not for" },
-	{ "status --root /", 2, "--root and --brokerd are not for" },
+	{ "status --root /", 2, "--config, --root and --brokerd are not for" },
+	{ "status --config /x", 2, "--config, --root and --brokerd are not for" },
+	{ "--socket /nowhere/at/all doctor --config /nowhere/x.conf", 1,
+	  "there is no configuration /nowhere/x.conf" },
+	{ "--socket /nowhere/at/all doctor --config x.conf", 1, "/x.conf" },
+	{ "doctor --root /tmp --config x.conf", 2, "begins with a slash" },
 	{ "status x", 2, "too many arguments" },
 	{ "doctor x", 2, "too many arguments" },
 	{ "doctor --root /nowhere/at/all", 2, "No such file" },
