@@ -157,6 +157,11 @@ static void print_bytes(uint64_t bytes)
 	printf("%ju%.*s", (uintmax_t)bytes, i ? 1 : 0, i ? &suffixes[i - 1] : "");
 }
 
+static void print_count(const char *before, uint32_t count, const char *what)
+{
+	printf("%s%u %s%s", before, count, what, count == 1 ? "" : "s");
+}
+
 static void print_rate(const char *what, uint32_t rate)
 {
 	if (rate == QUOTA_UNLIMITED)
@@ -169,8 +174,11 @@ static void print_quota(const struct quota *q)
 {
 	printf("  each user at most: ");
 	print_bytes(q->max_bytes);
-	printf(" in %u mappings; %u connections, %u domains, %u devices\n", q->max_mappings,
-	       q->max_sessions, q->max_domains, q->max_devices);
+	print_count(" in ", q->max_mappings, "mapping");
+	print_count("; ", q->max_sessions, "connection");
+	print_count(", ", q->max_domains, "domain");
+	print_count(", ", q->max_devices, "device");
+	printf("\n");
 	printf("  in a second: ");
 	print_rate("operations on a connection", q->max_rate);
 	printf("; ");
@@ -209,8 +217,9 @@ static void print_moved_at_start(const struct config *c)
 static void print_config(const char *path, const struct config *c)
 {
 	printf("%s: right; %u file%s\n", path, c->file_count, c->file_count == 1 ? "" : "s");
-	printf("backend %s, socket %s, at most %u connections\n", config_backend_name(c->backend),
-	       c->socket_path, c->max_sessions);
+	printf("backend %s, socket %s", config_backend_name(c->backend), c->socket_path);
+	print_count(", at most ", c->max_sessions, "connection");
+	printf("\n");
 	if (c->allow_unsafe_interrupts)
 		printf("DEVICES MAY FORGE INTERRUPTS: allow-unsafe-interrupts = yes\n");
 	if (c->allow_test_kernel)

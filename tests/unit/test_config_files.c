@@ -411,7 +411,8 @@ START_TEST(check_tells_of_drivers)
 	char out[4096], err[8192];
 
 	put("main", "[drivers]\nvfio-pci = 0000:01:00.0 class:0108\n"
-		    "[allow a]\nuser = root\ndevice = 0000:01:00.0\ndrivers = yes\n");
+		    "[allow a]\nuser = root\ndevice = 0000:01:00.0\ndrivers = yes\n"
+		    "max-mappings = 1\nmax-domains = 1\n");
 	put("conf.d/1.conf", "[drivers]\nvfio-pci = 1234:11e8\n"
 			     "[allow b]\nuser = 4242\ndevice = *\n");
 	ck_assert_int_eq(check(out, err), 0);
@@ -420,6 +421,7 @@ START_TEST(check_tells_of_drivers)
 	says(out, "access: mediated\n"
 		  "  may move these devices between the host's driver and vfio-pci\n");
 	says(out, "200 domains made, devices opened and bound, drivers looked at or changed\n");
+	says(out, "in 1 mapping; 16 connections, 1 domain, 16 devices\n");
 	ck_assert_ptr_null(strstr(strstr(out, "[allow b]"), "may move"));
 	put("main", "[allow a]\nuser = root\n");
 	unlink(in_top("conf.d/1.conf"));
