@@ -220,6 +220,57 @@ START_TEST(json_of_doctor)
 }
 END_TEST
 
+/* One object, whatever failed first; and once. */
+START_TEST(json_of_errors)
+{
+	struct json_object *top, *error;
+	struct ctl_error left;
+
+	catch_output();
+	ck_assert_int_eq(ctl_declined(IOB_E_DENIED, "no \"rule\""), CTL_FAILED);
+	ck_assert_int_eq(ctl_declined(CTL_NO_CODE, "not done"), CTL_FAILED);
+	ctl_json_error();
+	ctl_json_error();
+	top = caught_json();
+	has_members(top, "error");
+	error = member(top, "error");
+	has_members(error, "code step errno text");
+	ck_assert_str_eq(json_object_get_string(member(error, "code")), "IOB_E_DENIED");
+	ck_assert_str_eq(json_object_get_string(member(error, "step")), "none");
+	ck_assert_int_eq(json_object_get_int(member(error, "errno")), 0);
+	ck_assert_str_eq(json_object_get_string(member(error, "text")), "no \"rule\"");
+	json_object_put(top);
+	ck_assert(!ctl_error_take(&left));
+
+	catch_output();
+	ctl_declined(CTL_NO_CODE, "not done");
+	ctl_json_drivers(NULL, 0, 0, false);
+	top = caught_json();
+	has_members(top, "moved devices error");
+	ck_assert_ptr_null(member(member(top, "error"), "code"));
+	json_object_put(top);
+}
+END_TEST
+
+/* ---- tables ---- */
+
+START_TEST(no_blanks_end_a_line)
+{
+	static const char *const heading[] = { "NAME", "WHAT", NULL };
+	struct ctl_table table = { 0 };
+	char text[256];
+
+	ctl_table_heading(&table, heading);
+	ctl_cell(ctl_table_row(&table)->cells[0], "a");
+	ctl_cell(ctl_table_row(&table)->cells[1], "b");
+	catch_output();
+	ctl_table_print(&table);
+	caught_text(text, sizeof(text));
+	ctl_table_free(&table);
+	ck_assert_str_eq(text, "NAME  WHAT\na\n      b\n");
+}
+END_TEST
+
 /* ---- names ---- */
 
 static const char pci_ids[] = "# comment\n"
@@ -319,6 +370,12 @@ static const struct {
 	{ "--version", 0, "iommuctl " IOB_VERSION },
 	{ "--help", 0, "doctor" },
 	{ "--socket /nowhere/at/all status", 1, "IOB_E_CONNECT" },
+	{ "--socket /nowhere/at/all status", 1, "see iommuctl doctor" },
+	{ "--socket /nowhere/at/all --json status 2>/dev/null #", 1,
+	  "\"code\": \"IOB_E_CONNECT\"" },
+	{ "--timeout 1x status", 2, "a number of seconds" },
+	{ "--timeout 86401 status", 2, "a number of seconds" },
+	{ "--timeout 1 doctor", 2, "--timeout is not for" },
 	{ "--socket /nowhere/at/all doctor", 1, "there is no socket /nowhere/at/all" },
 	{ "--socket /nowhere/at/all --json doctor", 1, "\"id\": \"socket-missing\"" },
 };
@@ -391,6 +448,8 @@ Suite *test_iommuctl_suite(void)
 	tcase_add_test(tc, json_of_mappings);
 	tcase_add_test(tc, json_of_status);
 	tcase_add_test(tc, json_of_doctor);
+	tcase_add_test(tc, json_of_errors);
+	tcase_add_test(tc, no_blanks_end_a_line);
 	tcase_add_test(tc, names_of_devices);
 	tcase_add_loop_test(tc, options, 0, RUNS);
 #ifndef IOB_VALGRIND /* the shell is not ours to look at */
