@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* iommuctl before a broker: one that simulates, and one that says nothing. */
+/* iommuctl and its completion before a broker: one that simulates, and one that says nothing. */
 #include <check.h>
 #include <signal.h>
 #include <stdio.h>
@@ -136,6 +136,29 @@ START_TEST(answers)
 }
 END_TEST
 
+/* Devices and domains are those of the broker that the line names. */
+START_TEST(completion_asks_the_broker_named)
+{
+	static const char script[] =
+		"mkdir -p $folder/sys/bus/pci/devices/0000:00:03.0;"
+		"cat > $folder/complete << 'END'\n"
+		". client/iommuctl.bash; export IOMMUCTL_SYSFS=$1/sys; line=${*:3}\n"
+		"read -ra COMP_WORDS <<< \"$2 $line\"; COMP_WORDS[${#COMP_WORDS[@]}]=\n"
+		"COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=\"$line \"; COMP_POINT=${#COMP_LINE}\n"
+		"_iommuctl; printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+		"END\n"
+		"$ctl devices | awk 'NR > 1 { print $1 }' > $folder/names;"
+		"complete() { bash $folder/complete $folder ${ctl%% *} \"$@\"; };"
+		"for words in \"-s $folder/socket devices\" \"--socket = $folder/socket bind\" "
+		"\"-s$folder/socket unbind\"; do"
+		"  complete \"$words\" | diff - $folder/names || exit 1; done;"
+		"[ $(wc -l < $folder/names) = 2 ] || exit 2;"
+		"[ \"$(complete \"-s $folder/other devices\")\" = 0000:00:03.0 ] || exit 3";
+
+	ck_assert_msg(run(script) == 0, "%s", text);
+}
+END_TEST
+
 START_TEST(stopped_daemon)
 {
 	ck_assert_int_eq(kill(broker, SIGSTOP), 0);
@@ -226,6 +249,7 @@ Suite *test_iommuctl_asks_suite(void)
 	tcase_add_checked_fixture(tc, broker_start, broker_stop);
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, answers, 0, ASKED);
+	tcase_add_test(tc, completion_asks_the_broker_named);
 	tcase_add_test(tc, stopped_daemon);
 #endif
 	suite_add_tcase(suite, tc);
