@@ -22,7 +22,7 @@ tools   := tests/tools
 # A source that is not named here is not linked; tests/tools/binaries.sh checks what must not be.
 
 # Messages and refusals; what takes a client's request apart; the monitor's talk with its sessions.
-proto         := proto/fault.c proto/message.c
+proto         := proto/fault.c proto/message.c proto/names.c
 proto_client  := proto/operations.c
 proto_private := proto/priv.c proto/rate.c
 
@@ -35,14 +35,14 @@ glue_mapper := $(addprefix kernel-glue/,mapper.c mapper-memory.c type1-map.c iom
 # Drives a device by a descriptor: the session for its client, the monitor to make it quiet.
 glue_device := $(addprefix kernel-glue/,vfio-device.c sim-call.c)
 
-monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/peer.c \
+monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/log.c daemon/peer.c \
 	$(addprefix daemon/monitor-,adopt.c bind.c close.c config.c config-check.c \
 	config-devices.c config-files.c config-lines.c config-sections.c config-users.c \
 	config-values.c device.c domain.c driver.c driver-child.c driver-move.c driver-start.c \
 	keep.c ledger.c listen.c main.c manager.c policy.c privileges.c rate.c reaper.c reload.c \
 	requests.c resume.c session.c spawn.c table.c tape.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
-	daemon/interval-map.c \
+	daemon/interval-map.c daemon/log.c \
 	$(addprefix daemon/session-,channel.c closer.c connection.c device.c domain.c filter.c handle.c \
 	main.c mapping.c memory.c rate.c reply.c sandbox.c)
 sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c config.c device.c \
@@ -50,7 +50,7 @@ sim     := proto/fault.c $(addprefix kernel-glue/sim-,answer.c answer-device.c c
 library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domain.c driver.c error.c \
 	events.c list.c mapping.c passing.c region.c transport.c)
 ctl     := $(addprefix client/iommuctl,.c -devices.c -doctor.c -domains.c -drivers.c -error.c -host.c \
-	-json.c -json-write.c -local.c -maps.c -status.c -table.c) \
+	-json.c -json-write.c -limit.c -local.c -maps.c -status.c -table.c) \
 	$(addprefix client/doctor,.c -config.c -daemon.c -devices.c -groups.c -inventory.c -iommu.c \
 	-json.c -kernel.c -modules.c -nodes.c -policy.c -print.c -probe.c -safety.c -service.c \
 	-systemd.c -view.c)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "proto/names.h"
 
 bool client_parts_copy(const struct iovec *parts, size_t part_count, size_t offset, void *out,
 		       size_t bytes)
@@ -250,7 +251,7 @@ int client_hello(struct handle *h, uint32_t kind, struct iob_hello_rep *rep)
 					"the broker chose protocol version %u", rep->version);
 	if (rep->kind != kind)
 		return client_error_set(IOB_E_WRONG_KIND, IOB_STEP_HANDLE, 0,
-					"the handle is of another kind (%u, not %u)", rep->kind,
-					kind);
+					"this is a %s handle, not a %s handle",
+					names_kind(rep->kind), names_kind(kind));
 	return IOB_OK;
 }

@@ -16,6 +16,7 @@
 /* 5 ms, 10, 20 .. 1280: two and a half seconds, as long as the broker waits at BIND. */
 #define OPEN_FIRST_PAUSE_US 5000
 #define OPEN_LAST_PAUSE_US  1280000
+#define OPEN_OWN_PAUSE_US   160000 /* a third of a second in all */
 
 static int connect_failed(const char *path)
 {
@@ -181,14 +182,22 @@ int iob_status(iob_conn *conn, struct iob_status_rep *out)
 
 /* Whoever has the device, or one of its group, may be a client that has just ended: the broker learns of
  * it a moment later, and taking the device back includes a reset. Of a client that stays, no more can be
- * said than that. */
+ * said than that. Of this very connection it can: that it has just closed the device is all there is to
+ * wait for. */
+static useconds_t longest_pause(int code)
+{
+	if (code == IOB_E_BUSY && iob_error()->sys_errno == EALREADY)
+		return OPEN_OWN_PAUSE_US;
+	return code == IOB_E_BUSY || code == IOB_E_GROUP ? OPEN_LAST_PAUSE_US : 0;
+}
+
 static int open_patiently(struct handle *h, struct call *c)
 {
 	int code;
 
 	for (useconds_t pause = OPEN_FIRST_PAUSE_US;; pause *= 2) {
 		code = client_call(h, c);
-		if ((code != IOB_E_BUSY && code != IOB_E_GROUP) || pause > OPEN_LAST_PAUSE_US)
+		if (pause > longest_pause(code))
 			return code;
 		usleep(pause);
 	}

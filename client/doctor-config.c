@@ -138,31 +138,21 @@ static void read_folder(struct doctor *d, const char *folder)
 	}
 }
 
-static void read_folders(struct doctor *d)
+static void read_beside(struct doctor *d)
 {
-	doctor_cleanup_names struct doctor_names n;
-	char folder[DOCTOR_PATH], *slash;
+	const char *slash = strrchr(d->config, '/');
+	char folder[DOCTOR_PATH];
 
-	snprintf(folder, sizeof(folder), "%.255s", d->config);
-	slash = strrchr(folder, '/');
-	if (!slash)
-		return;
-	*slash = '\0';
-	doctor_names(d, &n, "%s", folder);
-	for (size_t i = 0; i < n.count; i++) {
-		char path[DOCTOR_PATH];
-
-		if (ends_with(n.names[i], ".d") &&
-		    snprintf(path, sizeof(path), "%s/%s", folder, n.names[i]) < (int)sizeof(path))
-			read_folder(d, path);
-	}
+	if (slash && snprintf(folder, sizeof(folder), "%.*s/conf.d", (int)(slash - d->config),
+			      d->config) < (int)sizeof(folder))
+		read_folder(d, folder);
 }
 
 void doctor_config_read(struct doctor *d)
 {
 	d->policy = (struct doctor_config){ .backend = "auto", .max_sessions = 1024 };
 	d->policy.error = read_one(d, d->config);
-	read_folders(d);
+	read_beside(d);
 }
 
 void doctor_config_free(struct doctor_config *c)

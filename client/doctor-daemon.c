@@ -37,7 +37,9 @@ void doctor_check_programs(struct doctor *d)
 			   DOCTOR_IS_BROKERD_MISSING, "iommu-brokerd",
 			   "the program iommu-brokerd is not to be found%s",
 			   d->monitor_pid ? ", though it runs" : "");
-		doctor_why(d, "it was looked for beside iommuctl, in ../sbin, and in $PATH");
+		doctor_why(d, "it was looked for %s",
+			   d->root[0] ? "in /usr/sbin and /usr/local/sbin below the directory" :
+					"beside iommuctl, in ../sbin, and in $PATH");
 		doctor_mend(d, "apt-get install iommu-broker, or: make install");
 		return;
 	}
@@ -61,7 +63,7 @@ void doctor_check_programs(struct doctor *d)
 
 static void mend_start(struct doctor *d)
 {
-	if (doctor_exists(d, "/run/systemd/system"))
+	if (doctor_is_service(d))
 		doctor_mend(d, "systemctl enable --now iommu-broker.socket");
 	else
 		doctor_mend(d, "iommu-brokerd &   (or the way this machine starts its daemons)");
@@ -73,7 +75,7 @@ static void not_running(struct doctor *d)
 		   "no process iommu-brokerd is running");
 	doctor_why(d, "nobody answers clients");
 	mend_start(d);
-	if (doctor_exists(d, "/run/systemd/system"))
+	if (doctor_is_service(d))
 		doctor_mend(d, "journalctl -b -u iommu-broker (why it ended)");
 }
 
@@ -86,9 +88,9 @@ static void socket_missing(struct doctor *d, const char *path)
 		doctor_why(d,
 			   "clients look for the broker there; it listens elsewhere, or somebody "
 			   "removed the socket");
-		doctor_mend(d,
-			    "say where it is: iommuctl --socket PATH, or IOMMU_BROKER_SOCKET; or: "
-			    "systemctl restart iommu-broker.socket");
+		doctor_mend(d, "say where it is: iommuctl --socket PATH, or IOMMU_BROKER_SOCKET%s",
+			    doctor_is_service(d) ? "; or: systemctl restart iommu-broker.socket" :
+						   "");
 		return;
 	}
 	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_SOCKET_MISSING, path, "there is no socket %s", path);
@@ -155,7 +157,7 @@ static void refused(struct doctor *d)
 		"only users whom a rule of the configuration names, themselves or by a group, are "
 		"served");
 	doctor_mend(d, "as root, in an [allow] section of %s: user = %s", d->config, name);
-	doctor_mend(d, "systemctl reload iommu-broker (or SIGHUP to iommu-brokerd)");
+	doctor_mend_reload(d);
 	doctor_mend(d, "a group that was given to the user today counts after the next login");
 }
 
@@ -167,10 +169,11 @@ static void silent(struct doctor *d, const char *path)
 	doctor_why(
 		d,
 		"the daemon is stopped, hangs in the kernel, or does not get started by systemd");
-	doctor_mend(d, "systemctl status iommu-broker; journalctl -b -u iommu-broker");
+	if (doctor_is_service(d))
+		doctor_mend(d, "systemctl status iommu-broker; journalctl -b -u iommu-broker");
 	if (d->monitor_pid)
 		doctor_mend(d, "cat /proc/%ld/stack (as root: where it hangs)", d->monitor_pid);
-	doctor_mend(d, "systemctl restart iommu-broker");
+	doctor_mend_restart(d);
 }
 
 static void serves(struct doctor *d, const char *path)
@@ -178,8 +181,9 @@ static void serves(struct doctor *d, const char *path)
 	const struct iob_status_rep *s = &d->answer.status;
 
 	doctor_add(d, DOCTOR_OK, DOCTOR_IS_DAEMON, path,
-		   "iommu-brokerd %s serves this user (process %u, %u clients, %u devices)",
-		   s->version, s->monitor_pid, s->sessions, s->devices);
+		   "iommu-brokerd %s serves this user (process %u, %u client%s, %u device%s)",
+		   s->version, s->monitor_pid, s->sessions, s->sessions == 1 ? "" : "s", s->devices,
+		   s->devices == 1 ? "" : "s");
 	if (strcmp(s->version, IOB_VERSION) != 0) {
 		doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_DAEMON_VERSION, "iommu-brokerd",
 			   "iommu-brokerd %s is running, this is iommuctl %s", s->version,
@@ -187,7 +191,7 @@ static void serves(struct doctor *d, const char *path)
 		doctor_why(d,
 			   "after an upgrade the old daemon runs until it is started again; one of "
 			   "both may lack what the other expects");
-		doctor_mend(d, "systemctl restart iommu-broker");
+		doctor_mend_restart(d);
 	}
 	if (d->answer.backend == IOB_BACKEND_SIM) {
 		doctor_add(d, DOCTOR_NOTE, DOCTOR_IS_DAEMON_SIMULATES, "backend",
@@ -211,8 +215,8 @@ static void other_failure(struct doctor *d, const char *path)
 			    d->config);
 	} else {
 		doctor_why(d, "no client of this user works");
-		doctor_mend(d, "journalctl -b -u iommu-broker (the reason is there)");
-		doctor_mend(d, "systemctl restart iommu-broker");
+		doctor_mend_log(d);
+		doctor_mend_restart(d);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TYPE1_VERSION	 6001u
 #define CDEV_VERSION	 6006u
@@ -54,6 +55,54 @@ static void check_version(struct doctor *d, const char *release, unsigned versio
 	} else {
 		doctor_add(d, DOCTOR_OK, DOCTOR_IS_KERNEL, release, "kernel %s", release);
 	}
+}
+
+/* ---- what it was built with ---- */
+
+#define CONFIG_BYTES (1u << 20)
+
+/* /proc/config.gz, of which the kernel speaks for itself. */
+static char *config_of_the_running(const struct doctor *d)
+{
+	char path[DOCTOR_PATH];
+	char *argv[] = { (char *)(uintptr_t)d->gzip, (char *)(uintptr_t) "-dc", path, NULL };
+	char *text;
+
+	if (!d->gzip || !doctor_path(d, path, "/proc/config.gz") || access(path, R_OK) < 0)
+		return NULL;
+	text = doctor_need(malloc(CONFIG_BYTES));
+	if (doctor_program(d, argv, text, CONFIG_BYTES) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+void doctor_kernel_config(struct doctor *d)
+{
+	char release[128];
+
+	doctor_kernel_version(d, release);
+	d->kernel_config = config_of_the_running(d);
+	if (!d->kernel_config)
+		d->kernel_config = doctor_file(d, "/boot/config-%s", release);
+	if (!d->kernel_config)
+		d->kernel_config = doctor_file(d, "/lib/modules/%s/config", release);
+}
+
+/* Options that depend on one that is off are not in the file at all. */
+char doctor_kernel_option(const struct doctor *d, const char *option)
+{
+	const char *line = d->kernel_config;
+	size_t length = strlen(option);
+
+	if (!line || !strstr(line, "CONFIG_"))
+		return '?';
+	for (; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, option, length) && line[length] == '=')
+			return line[length + 1];
+	}
+	return 'n';
 }
 
 /* ---- one character device for each VFIO device ---- */
@@ -111,23 +160,14 @@ void doctor_check_kernel(struct doctor *d)
 
 /* ---- a kernel built for testing ---- */
 
-/* What the kernel was built with, where distributions keep it. */
-static bool config_has_test(const struct doctor *d, const char *release)
-{
-	doctor_cleanup_free char *boot = doctor_file(d, "/boot/config-%s", release);
-	doctor_cleanup_free char *modules = doctor_file(d, "/lib/modules/%s/config", release);
-	static const char line[] = "\nCONFIG_IOMMUFD_TEST=y\n";
-
-	return (boot && strstr(boot, line)) || (modules && strstr(modules, line));
-}
-
 void doctor_check_test_kernel(struct doctor *d)
 {
 	bool allowed = d->policy.allow_test_kernel || !strcmp(d->policy.backend, "type1");
 	char release[128];
 
 	doctor_kernel_version(d, release);
-	if (!doctor_exists(d, "/sys/bus/iommufd_mock") && !config_has_test(d, release))
+	if (!doctor_exists(d, "/sys/bus/iommufd_mock") &&
+	    doctor_kernel_option(d, "CONFIG_IOMMUFD_TEST") != 'y')
 		return;
 	doctor_add(d, allowed ? DOCTOR_WARNING : DOCTOR_ERROR, DOCTOR_IS_KERNEL_FOR_TESTING,
 		   release, "kernel %s was built with CONFIG_IOMMUFD_TEST%s", release,

@@ -72,12 +72,27 @@ static bool is_loaded(const struct doctor *d, const struct module *m)
 	return false;
 }
 
+/* Without CONFIG_MODULES there is no list of modules: what is not built in is not there. */
+static bool kernel_takes_modules(const struct doctor *d)
+{
+	return doctor_exists(d, "/proc/modules") || !doctor_exists(d, "/proc/sys/kernel/osrelease");
+}
+
+static enum state state_as_built(const struct doctor *d, const struct module *m)
+{
+	char built = doctor_kernel_option(d, m->option);
+
+	if (built == 'y')
+		return BUILT_IN;
+	return built == 'n' || !kernel_takes_modules(d) ? ABSENT : UNKNOWN;
+}
+
 static enum state state_of(const struct doctor *d, const char *release, const struct module *m)
 {
 	if (is_loaded(d, m))
 		return LOADED;
-	if (!doctor_exists(d, "/lib/modules/%s/modules.dep", release))
-		return UNKNOWN;
+	if (!kernel_takes_modules(d) || !doctor_exists(d, "/lib/modules/%s/modules.dep", release))
+		return state_as_built(d, m);
 	if (list_names(d, release, "modules.builtin", m->name))
 		return BUILT_IN;
 	return list_names(d, release, "modules.dep", m->name) ? AVAILABLE : ABSENT;

@@ -81,6 +81,9 @@ void doctor_check_config(struct doctor *d)
 {
 	if (d->policy.error)
 		cannot_read(d);
+	else if (d->brokerd && d->brokerd_foreign)
+		unchecked(d, "whether the configuration is right was not asked: a program of "
+			     "another machine is not run");
 	else if (d->brokerd)
 		ask_brokerd(d);
 	else
@@ -100,7 +103,7 @@ static void nothing_given(struct doctor *d)
 		    "in %s:  [allow NAME]  user = USER  device = 0000:01:00.0  domains = yes  (one "
 		    "in a line)",
 		    d->config);
-	doctor_mend(d, "systemctl reload iommu-broker (or SIGHUP to iommu-brokerd)");
+	doctor_mend_reload(d);
 }
 
 void doctor_check_policy(struct doctor *d)
@@ -126,5 +129,6 @@ void doctor_check_policy(struct doctor *d)
 		doctor_mend(d, "in an [allow] section of %s: domains = yes", d->config);
 	}
 	if (c->pattern_count && c->domains)
-		doctor_add(d, DOCTOR_OK, DOCTOR_IS_POLICY, d->config, "%zu rules", c->rules);
+		doctor_add(d, DOCTOR_OK, DOCTOR_IS_POLICY, d->config, "%zu rule%s", c->rules,
+			   c->rules == 1 ? "" : "s");
 }

@@ -55,6 +55,15 @@ static uint64_t hard_limit(const struct doctor *d, const char *name)
 	return strtoull(hard, NULL, 10);
 }
 
+/* A line of the unit, or what a shell does before it starts the daemon. */
+static void mend_limit(struct doctor *d, const char *line, const char *by_hand)
+{
+	if (doctor_is_service(d))
+		doctor_mend(d, "systemctl edit iommu-broker:  [Service]  %s", line);
+	else
+		doctor_mend(d, "before iommu-brokerd is started by hand: %s", by_hand);
+}
+
 static void check_memlock(struct doctor *d)
 {
 	uint64_t bytes = hard_limit(d, "Max locked memory");
@@ -72,8 +81,8 @@ static void check_memlock(struct doctor *d)
 	doctor_why(d, "memory that a device reaches is locked; a client that maps more gets "
 		      "IOB_E_NO_MEMORY, whatever its quota says. Its own memlock limit does not "
 		      "matter");
-	doctor_mend(d, "systemctl edit iommu-broker:  [Service]  LimitMEMLOCK=infinity");
-	doctor_mend(d, "systemctl restart iommu-broker");
+	mend_limit(d, "LimitMEMLOCK=infinity", "ulimit -l unlimited");
+	doctor_mend_restart(d);
 }
 
 /* ---- the control group ---- */
@@ -92,7 +101,7 @@ static bool cgroup_limit(const struct doctor *d, const char *attribute, char *va
 static void check_tasks(struct doctor *d)
 {
 	uint64_t wanted = (uint64_t)d->policy.max_sessions * PROCESSES_A_SESSION;
-	char value[32];
+	char value[32], line[64], by_hand[96];
 
 	if (!cgroup_limit(d, "pids.max", value, sizeof(value)) ||
 	    strtoull(value, NULL, 10) >= wanted)
@@ -103,7 +112,10 @@ static void check_tasks(struct doctor *d)
 	doctor_why(d,
 		   "a session is two processes; when there is no room for one, a client is turned "
 		   "away with IOB_E_NO_MEMORY");
-	doctor_mend(d, "systemctl edit iommu-broker:  [Service]  TasksMax=%" PRIu64, wanted + 64);
+	snprintf(line, sizeof(line), "TasksMax=%" PRIu64, wanted + 64);
+	snprintf(by_hand, sizeof(by_hand),
+		 "put the shell into a control group with pids.max %" PRIu64, wanted + 64);
+	mend_limit(d, line, by_hand);
 	doctor_mend(d, "or, in [daemon] of %s, a smaller max-sessions", d->config);
 }
 
@@ -126,6 +138,7 @@ static void check_descriptors(struct doctor *d)
 {
 	uint64_t wanted = (uint64_t)d->policy.max_sessions * DESCRIPTORS_A_SESSION;
 	uint64_t limit = hard_limit(d, "Max open files");
+	char line[64], by_hand[64];
 
 	if (limit >= wanted)
 		return;
@@ -134,7 +147,9 @@ static void check_descriptors(struct doctor *d)
 		   " descriptors open; %u sessions can need %" PRIu64,
 		   limit, d->policy.max_sessions, wanted);
 	doctor_why(d, "when they are used up new clients wait");
-	doctor_mend(d, "systemctl edit iommu-broker:  [Service]  LimitNOFILE=%" PRIu64, wanted);
+	snprintf(line, sizeof(line), "LimitNOFILE=%" PRIu64, wanted);
+	snprintf(by_hand, sizeof(by_hand), "ulimit -n %" PRIu64, wanted);
+	mend_limit(d, line, by_hand);
 }
 
 void doctor_check_limits(struct doctor *d)

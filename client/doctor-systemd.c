@@ -23,6 +23,49 @@ static bool is_installed(const struct doctor *d, const char *unit)
 	return false;
 }
 
+/* The control group of a running one tells; else the unit that would start it. */
+bool doctor_is_service(const struct doctor *d)
+{
+	doctor_cleanup_free char *group = NULL;
+
+	if (!doctor_exists(d, "/run/systemd/system") || !is_installed(d, SERVICE_UNIT))
+		return false;
+	if (d->monitor_pid)
+		group = doctor_file(d, "/proc/%ld/cgroup", d->monitor_pid);
+	return !group || strstr(group, "/" SERVICE_UNIT);
+}
+
+void doctor_mend_restart(struct doctor *d)
+{
+	if (doctor_is_service(d))
+		doctor_mend(d, "systemctl restart iommu-broker");
+	else if (d->monitor_pid)
+		doctor_mend(d, "end iommu-brokerd (process %ld) and start it again",
+			    d->monitor_pid);
+	else
+		doctor_mend(d, "start iommu-brokerd again");
+}
+
+void doctor_mend_reload(struct doctor *d)
+{
+	if (doctor_is_service(d))
+		doctor_mend(d, "systemctl reload iommu-broker");
+	else if (d->monitor_pid)
+		doctor_mend(d, "kill -HUP %ld (iommu-brokerd reads the configuration again)",
+			    d->monitor_pid);
+	else
+		doctor_mend(d, "start iommu-brokerd, which reads it");
+}
+
+void doctor_mend_log(struct doctor *d)
+{
+	if (doctor_is_service(d))
+		doctor_mend(d, "journalctl -b -u iommu-broker (the reason is there)");
+	else
+		doctor_mend(d, "see what iommu-brokerd says on its standard error (the reason is "
+			       "there)");
+}
+
 static bool is_masked(const struct doctor *d, const char *unit)
 {
 	static const char *const folders[] = { "/etc/systemd/system", "/run/systemd/system" };

@@ -10,21 +10,22 @@
 #include <string.h>
 #include <unistd.h>
 
-/* In this order: causes before their effects. Those of hardware say nothing of importance where only
- * the simulator is configured. */
+enum subject { HARDWARE, CONFIGURATION, DAEMON };
+
+/* In this order: causes before their effects. */
 static const struct {
 	void (*run)(struct doctor *d);
-	bool hardware;
+	enum subject subject;
 } checks[] = {
-	{ doctor_check_kernel, true },	       { doctor_check_test_kernel, true },
-	{ doctor_check_iommu, true },	       { doctor_check_modules, true },
-	{ doctor_check_interrupts, true },     { doctor_check_noiommu, true },
-	{ doctor_check_devices, true },	       { doctor_check_groups, true },
-	{ doctor_check_nodes, true },	       { doctor_check_holders, true },
-	{ doctor_check_config, false },	       { doctor_check_policy, false },
-	{ doctor_check_policy_devices, true }, { doctor_check_programs, false },
-	{ doctor_check_systemd, false },       { doctor_check_daemon, false },
-	{ doctor_check_limits, false },
+	{ doctor_check_kernel, HARDWARE },	   { doctor_check_test_kernel, HARDWARE },
+	{ doctor_check_iommu, HARDWARE },	   { doctor_check_modules, HARDWARE },
+	{ doctor_check_interrupts, HARDWARE },	   { doctor_check_noiommu, HARDWARE },
+	{ doctor_check_devices, HARDWARE },	   { doctor_check_groups, HARDWARE },
+	{ doctor_check_nodes, HARDWARE },	   { doctor_check_holders, HARDWARE },
+	{ doctor_check_config, CONFIGURATION },	   { doctor_check_policy, CONFIGURATION },
+	{ doctor_check_policy_devices, HARDWARE }, { doctor_check_programs, DAEMON },
+	{ doctor_check_systemd, DAEMON },	   { doctor_check_daemon, DAEMON },
+	{ doctor_check_limits, DAEMON },
 };
 
 void doctor_init(struct doctor *d, const char *root)
@@ -41,19 +42,32 @@ void doctor_init(struct doctor *d, const char *root)
 		d->root_uid = st.st_uid;
 }
 
+/*
+ * Hardware says nothing of importance where there is only the simulator. One that answers was
+ * started to try things out, with a configuration of its own: the usual one keeps nobody from that.
+ */
+static bool matters(const struct doctor *d, enum subject subject)
+{
+	if (subject == HARDWARE)
+		return d->hardware_matters;
+	return subject != CONFIGURATION || d->config_asked || d->answer.backend != IOB_BACKEND_SIM;
+}
+
 void doctor_run(struct doctor *d)
 {
 	char socket_path[DOCTOR_PATH];
 
 	doctor_config_read(d);
+	doctor_kernel_config(d);
 	doctor_inventory(d);
 	doctor_socket_path(d, socket_path);
 	doctor_probe(d, socket_path);
 	d->monitor_pid = d->answer.code == IOB_OK ? (long)d->answer.status.monitor_pid :
 						    doctor_find_monitor(d);
-	d->hardware_matters = strcmp(d->policy.backend, "sim") != 0;
+	d->hardware_matters =
+		strcmp(d->policy.backend, "sim") != 0 && d->answer.backend != IOB_BACKEND_SIM;
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		d->check_of_hardware = checks[i].hardware;
+		d->notes_only = !matters(d, checks[i].subject);
 		checks[i].run(d);
 	}
 }
@@ -72,6 +86,7 @@ void doctor_deinit(struct doctor *d)
 	}
 	for (size_t i = 0; i < d->unseen_count; i++)
 		free(d->unseen[i]);
+	free(d->kernel_config);
 	free(d->findings);
 	free(d->unseen);
 	free(d->devices);
@@ -152,7 +167,7 @@ void doctor_add(struct doctor *d, enum doctor_severity severity, enum doctor_id 
 	struct doctor_finding f = { .severity = severity, .id = id };
 	va_list args;
 
-	if (d->check_of_hardware && !d->hardware_matters && severity > DOCTOR_NOTE)
+	if (d->notes_only && severity > DOCTOR_NOTE)
 		f.severity = DOCTOR_NOTE;
 	va_start(args, format);
 	f.text = printable(format, args);

@@ -104,12 +104,16 @@ struct doctor {
 	uid_t uid;	    /* who looks, and asks the broker */
 	uid_t root_uid;	    /* whom the files of root belong to: 0, or the owner of the directory */
 	const char *socket; /* or NULL: as configured */
-	const char *config; /* path below the root */
+	const char *config; /* path below the root, beginning with a slash */
+	bool config_asked;  /* it is the one that somebody wants to know about */
 	const char *brokerd;   /* program, or NULL: there is none to be found */
+	bool brokerd_foreign;  /* it is of another machine, and not run */
 	const char *systemctl; /* program, or NULL: is not asked */
+	const char *gzip;      /* program, or NULL: what is packed is not read */
 	unsigned patience_ms;  /* for each program, and for the broker */
 
 	/* read once, before the checks */
+	char *kernel_config; /* what the kernel was built with, or NULL: nobody says */
 	struct doctor_config policy;
 	struct doctor_device *devices; /* sorted by name */
 	size_t device_count;
@@ -120,8 +124,8 @@ struct doctor {
 	size_t finding_count;
 	char **unseen; /* what only root could have seen */
 	size_t unseen_count;
-	bool hardware_matters; /* false: only the simulator is configured */
-	bool check_of_hardware;
+	bool hardware_matters; /* false: only the simulator is configured, or answers */
+	bool notes_only;       /* the check that runs finds nothing worse than a note */
 };
 
 /* The view of this machine, or of the one below root. Strings are borrowed. */
@@ -150,6 +154,10 @@ void doctor_mend(struct doctor *d, const char *format, ...) __attribute__((forma
 void doctor_mend_kernel_line(struct doctor *d, const char *word);
 /* How a device comes to vfio-pci. */
 void doctor_mend_bind(struct doctor *d, const char *bdf);
+/* The daemon started again, its configuration read again, what it logged: by systemd or by hand. */
+void doctor_mend_restart(struct doctor *d);
+void doctor_mend_reload(struct doctor *d);
+void doctor_mend_log(struct doctor *d);
 /* Something could not be looked at by this user. */
 void doctor_unseen(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -239,6 +247,11 @@ void doctor_check_daemon(struct doctor *d);
 void doctor_check_limits(struct doctor *d);
 void doctor_check_systemd(struct doctor *d);
 
+/* Reads d->kernel_config. Then what is said of an option: 'y', 'm', 'n', or '?' for nothing. */
+void doctor_kernel_config(struct doctor *d);
+char doctor_kernel_option(const struct doctor *d, const char *option);
+/* Is the daemon, or would it be, a service of systemd's? */
+bool doctor_is_service(const struct doctor *d);
 /* Major * 1000 + minor of the running kernel; 0 when it cannot be told. */
 unsigned doctor_kernel_version(const struct doctor *d, char release[128]);
 

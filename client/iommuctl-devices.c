@@ -72,10 +72,10 @@ static void print_one(const struct iob_device_rec *rec, bool real)
 	ctl_local_names(rec, &names);
 	ctl_cell_text(cell, rec->name);
 	printf("name     %s\n", cell);
-	printf("vendor   %04x  %s\n", rec->vendor, names.vendor);
-	printf("device   %04x  %s\n", rec->device, names.device);
-	printf("class    %06x  %s%s%s\n", rec->class_code, names.class_of,
-	       names.subclass[0] ? ", " : "", names.subclass);
+	printf("vendor   %04x%s%s\n", rec->vendor, names.vendor[0] ? "  " : "", names.vendor);
+	printf("device   %04x%s%s\n", rec->device, names.device[0] ? "  " : "", names.device);
+	printf("class    %06x%s%s%s%s\n", rec->class_code, names.class_of[0] ? "  " : "",
+	       names.class_of, names.subclass[0] ? ", " : "", names.subclass);
 	if (real)
 		print_members(rec);
 	else
@@ -91,13 +91,14 @@ static void print_one(const struct iob_device_rec *rec, bool real)
 static const struct iob_device_rec *find(const struct iob_device_rec *list, size_t count,
 					 const char *name)
 {
+	char text[CTL_CELL];
+
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(list[i].name, name) == 0)
 			return &list[i];
 	}
-	fprintf(stderr,
-		"iommuctl: devices: there is no device %s, or it is not for this user to see\n",
-		name);
+	snprintf(text, sizeof(text), "device %.31s: none that you may see", name);
+	ctl_declined(IOB_E_NO_DEVICE, text);
 	return NULL;
 }
 
@@ -108,7 +109,7 @@ int ctl_devices(const struct ctl *ctl)
 	const struct iob_device_rec *one = NULL;
 	size_t count = 0;
 
-	if (iob_device_list(ctl->conn, &list, &count) != IOB_OK)
+	if (ctl_ask(ctl, iob_device_list(ctl->conn, &list, &count)) != IOB_OK)
 		return ctl_failed("devices");
 	if (ctl->argument) {
 		one = find(list, count, ctl->argument);

@@ -73,23 +73,66 @@ static int check_root(const char *root)
 	return CTL_OK;
 }
 
-/* Programs of this machine are asked about this machine only, unless one was named. */
+/* Where packages and "make install" put it. */
+static char *find_brokerd_below(const char *root, char path[PATH_MAX])
+{
+	static const char *const places[] = { "/usr/sbin", "/usr/local/sbin" };
+	char dir[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		int n = snprintf(dir, sizeof(dir), "%s%s", root, places[i]);
+
+		if (n < (int)sizeof(dir) && program_in(path, dir, n, "iommu-brokerd"))
+			return path;
+	}
+	return NULL;
+}
+
+/* Programs of this machine are asked about this machine only, unless one was named; those of another
+ * one are looked for, not run. */
 static void choose_programs(struct doctor *d, const struct ctl *ctl, char brokerd[PATH_MAX],
-			    char systemctl[PATH_MAX])
+			    char systemctl[PATH_MAX], char gzip[PATH_MAX])
 {
 	bool here = d->root[0] == '\0';
 
 	if (ctl->brokerd)
 		d->brokerd = ctl->brokerd;
-	else if (here)
-		d->brokerd = find_brokerd(brokerd);
-	if (here)
+	else
+		d->brokerd = here ? find_brokerd(brokerd) : find_brokerd_below(d->root, brokerd);
+	d->brokerd_foreign = !here && !ctl->brokerd;
+	if (here) {
 		d->systemctl = program_in_path(systemctl, "systemctl");
+		d->gzip = program_in_path(gzip, "gzip");
+	}
+}
+
+/* An absolute path, as all that the doctor looks at. */
+static const char *config_path(const char *config, char path[PATH_MAX])
+{
+	char here[PATH_MAX];
+	int n;
+
+	if (config[0] == '/')
+		return config;
+	n = getcwd(here, sizeof(here)) ? snprintf(path, PATH_MAX, "%s/%s", here, config) : -1;
+	return n > 0 && n < PATH_MAX ? path : NULL;
+}
+
+static int choose_config(struct doctor *d, const struct ctl *ctl, char path[PATH_MAX])
+{
+	if (!ctl->config)
+		return CTL_OK;
+	d->config_asked = true;
+	d->config = d->root[0] && ctl->config[0] != '/' ? NULL : config_path(ctl->config, path);
+	if (d->config)
+		return CTL_OK;
+	fprintf(stderr, "iommuctl: doctor: %s: not a path that begins with a slash\n", ctl->config);
+	return CTL_USAGE;
 }
 
 int ctl_doctor(const struct ctl *ctl)
 {
-	static char brokerd[PATH_MAX], systemctl[PATH_MAX];
+	static char brokerd[PATH_MAX], systemctl[PATH_MAX], gzip[PATH_MAX], config[PATH_MAX];
 	const char *root = ctl->root ? ctl->root : "";
 	const char *socket = ctl->socket ? ctl->socket : getenv("IOMMU_BROKER_SOCKET");
 	struct doctor d;
@@ -98,8 +141,10 @@ int ctl_doctor(const struct ctl *ctl)
 	if (ctl->root && check_root(root) != CTL_OK)
 		return CTL_USAGE;
 	doctor_init(&d, strcmp(root, "/") ? root : "");
+	if (choose_config(&d, ctl, config) != CTL_OK)
+		return CTL_USAGE;
 	d.socket = ctl->socket || !ctl->root ? socket : NULL;
-	choose_programs(&d, ctl, brokerd, systemctl);
+	choose_programs(&d, ctl, brokerd, systemctl, gzip);
 	doctor_run(&d);
 	if (ctl->json)
 		doctor_json(&d);

@@ -17,9 +17,10 @@ static void ask(const struct ctl *ctl, const struct iob_domain_rec *rec, struct 
 
 	memset(d, 0, sizeof(*d));
 	d->rec = rec;
-	if (iob_domain_open(ctl->conn, rec->domain_id, &domain) != IOB_OK)
+	if (ctl_ask(ctl, iob_domain_open(ctl->conn, rec->domain_id, &domain)) != IOB_OK)
 		return;
-	d->present = iob_domain_info(domain, &d->info, d->ranges, IOB_MAX_RANGES) == IOB_OK;
+	d->present = ctl_ask(ctl, iob_domain_info(domain, &d->info, d->ranges, IOB_MAX_RANGES)) ==
+		     IOB_OK;
 	iob_domain_close(domain);
 }
 
@@ -83,7 +84,7 @@ int ctl_domains(const struct ctl *ctl)
 	ctl_cleanup_free struct iob_domain_rec *list = NULL;
 	size_t count = 0;
 
-	if (iob_domain_list(ctl->conn, &list, &count) != IOB_OK)
+	if (ctl_ask(ctl, iob_domain_list(ctl->conn, &list, &count)) != IOB_OK)
 		return ctl_failed("domains");
 	if (ctl->json)
 		print_json(ctl, list, count);

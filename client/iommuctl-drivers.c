@@ -137,16 +137,13 @@ static int confirm(const struct plan *p)
 		show_group(p);
 	warn_of_siblings(p);
 	uses = warn_of_uses(p);
-	if (uses > 0 && p->ctl->yes && !p->ctl->force) {
-		fprintf(stderr, "iommuctl: not done: --force takes away what the machine uses\n");
-		return CTL_FAILED;
-	}
+	if (uses > 0 && p->ctl->yes && !p->ctl->force)
+		return ctl_declined(CTL_NO_CODE,
+				    "not done: --force takes away what the machine uses");
 	if (p->ctl->yes)
 		return CTL_OK;
-	if (p->ctl->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		fprintf(stderr, "iommuctl: not done: nobody to ask; --yes does it unasked\n");
-		return CTL_FAILED;
-	}
+	if (p->ctl->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return ctl_declined(CTL_NO_CODE, "not done: nobody to ask; --yes does it unasked");
 	return answered_yes() ? CTL_OK : CTL_FAILED;
 }
 
@@ -188,7 +185,7 @@ static int report(const struct plan *p, uint32_t moved)
 	ctl_cleanup_free struct iob_driver_rec *now = NULL;
 	size_t count = 0;
 
-	if (iob_driver_list(p->ctl->conn, p->name, &now, &count) != IOB_OK)
+	if (ctl_ask(p->ctl, iob_driver_list(p->ctl->conn, p->name, &now, &count)) != IOB_OK)
 		return ctl_failed(p->name);
 	if (p->ctl->json)
 		ctl_json_drivers(now, count, moved,
@@ -203,8 +200,9 @@ static int carry_out(const struct plan *p)
 	uint32_t moved = 0;
 	int code = CTL_OK, reported;
 
-	if (iob_driver_set(p->ctl->conn, p->name, p->to, p->ctl->group ? IOB_DRIVER_GROUP : 0,
-			   p->list[0].stamp, &moved) != IOB_OK)
+	if (ctl_ask_long(p->ctl, iob_driver_set(p->ctl->conn, p->name, p->to,
+						p->ctl->group ? IOB_DRIVER_GROUP : 0,
+						p->list[0].stamp, &moved)) != IOB_OK)
 		code = ctl_failed(p->name);
 	reported = report(p, moved);
 	return code == CTL_OK ? reported : code;
@@ -216,7 +214,7 @@ static int move(const struct ctl *ctl, const char *name, uint32_t to)
 	struct plan p = { .ctl = ctl, .name = name, .to = to };
 	int code;
 
-	if (iob_driver_list(ctl->conn, name, &list, &p.count) != IOB_OK)
+	if (ctl_ask(ctl, iob_driver_list(ctl->conn, name, &list, &p.count)) != IOB_OK)
 		return ctl_failed(name);
 	p.list = list;
 	if (movers(&p) == 0 && !ctl->json && record_of(list, p.count, name) &&

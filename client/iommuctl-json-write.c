@@ -89,6 +89,14 @@ struct json_object *ctl_json_list(struct json_object *to, const char *key)
 	return list;
 }
 
+struct json_object *ctl_json_object(struct json_object *to, const char *key)
+{
+	struct json_object *item = json_object_new_object();
+
+	add(to, key, item);
+	return item;
+}
+
 struct json_object *ctl_json_item(struct json_object *list)
 {
 	struct json_object *item = json_object_new_object();
@@ -100,6 +108,16 @@ struct json_object *ctl_json_item(struct json_object *list)
 void ctl_json_string(struct json_object *list, const char *text)
 {
 	append(list, string_of(text));
+}
+
+char *ctl_json_members(struct json_object *top)
+{
+	const char *text = ctl_need((void *)(uintptr_t)json_object_to_json_string_ext(
+		top, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	char *members = ctl_need(strndup(text + 1, strlen(text) - 2));
+
+	json_object_put(top);
+	return members;
 }
 
 void ctl_json_print(struct json_object *top)

@@ -10,6 +10,44 @@
 
 #include "iommuctl.h"
 
+static void error_item(struct json_object *top, const struct ctl_error *error)
+{
+	struct json_object *item = ctl_json_object(top, "error");
+
+	ctl_json_text(item, "code", error->code == CTL_NO_CODE ? "" : iob_code_name(error->code));
+	ctl_json_text(item, "step", iob_strstep(error->step));
+	ctl_json_number(item, "errno", (uint64_t)(error->sys_errno > 0 ? error->sys_errno : 0));
+	ctl_json_text(item, "text", error->text);
+}
+
+void ctl_json_add_error(struct json_object *top)
+{
+	struct ctl_error error;
+
+	if (ctl_error_take(&error))
+		error_item(top, &error);
+}
+
+char *ctl_json_error_member(const struct ctl_error *error)
+{
+	struct json_object *top = ctl_json_new();
+
+	error_item(top, error);
+	return ctl_json_members(top);
+}
+
+void ctl_json_error(void)
+{
+	struct ctl_error error;
+	struct json_object *top;
+
+	if (!ctl_error_take(&error))
+		return;
+	top = ctl_json_new();
+	error_item(top, &error);
+	ctl_json_print(top);
+}
+
 static void add_user(struct json_object *to, const char *key, uint32_t uid)
 {
 	char cell[CTL_CELL] = "";
@@ -92,6 +130,7 @@ void ctl_json_drivers(const struct iob_driver_rec *list, size_t count, uint32_t 
 		ctl_json_text(item, "former_driver", list[i].former);
 		ctl_json_bool(item, "vfio", (list[i].flags & IOB_DRIVER_ON_VFIO) != 0);
 	}
+	ctl_json_add_error(top);
 	ctl_json_print(top);
 }
 

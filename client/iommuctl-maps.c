@@ -30,7 +30,7 @@ static int maps_page(const struct ctl *ctl, iob_domain *domain, uint32_t domain_
 {
 	static struct iob_map_rec list[IOB_MAX_LIST];
 	uint32_t count;
-	int code = iob_map_list(domain, *start, list, IOB_MAX_LIST, &count, more);
+	int code = ctl_ask(ctl, iob_map_list(domain, *start, list, IOB_MAX_LIST, &count, more));
 
 	if (code != IOB_OK)
 		return code;
@@ -66,14 +66,16 @@ static int domain_maps(const struct ctl *ctl, uint32_t domain_id, bool asked, bo
 {
 	iob_domain *domain = NULL;
 	char what[CTL_CELL];
-	int code = iob_domain_open(ctl->conn, domain_id, &domain);
+	int code = ctl_ask(ctl, iob_domain_open(ctl->conn, domain_id, &domain));
 	bool opened = code == IOB_OK;
 
 	if (opened) {
 		if (ctl->json)
 			printf("%s{\"id\":%u,\"mappings\":[", *first ? "" : ",\n", domain_id);
 		*first = false;
+		ctl_limit_closing("]}],");
 		code = maps_of(ctl, domain, domain_id);
+		ctl_limit_closing("],");
 		if (ctl->json)
 			printf("]}");
 		iob_domain_close(domain);
@@ -90,7 +92,7 @@ static int all_maps(const struct ctl *ctl, bool *first)
 	size_t count = 0;
 	int result = CTL_OK;
 
-	if (iob_domain_list(ctl->conn, &list, &count) != IOB_OK)
+	if (ctl_ask(ctl, iob_domain_list(ctl->conn, &list, &count)) != IOB_OK)
 		return ctl_failed("domains");
 	for (size_t i = 0; i < count; i++) {
 		if (domain_maps(ctl, list[i].domain_id, false, first) != CTL_OK)
@@ -112,6 +114,16 @@ bool ctl_parse_id(const char *text, uint32_t *id)
 	return true;
 }
 
+static void end_json(void)
+{
+	ctl_cleanup_free char *member = NULL;
+	struct ctl_error error;
+
+	if (ctl_error_take(&error))
+		member = ctl_json_error_member(&error);
+	printf("]%s%s}\n", member ? "," : "", member ? member : "");
+}
+
 int ctl_maps(const struct ctl *ctl)
 {
 	uint32_t id = 0;
@@ -120,6 +132,7 @@ int ctl_maps(const struct ctl *ctl)
 
 	if (ctl->argument && !ctl_parse_id(ctl->argument, &id))
 		return CTL_USAGE;
+	ctl_limit_closing("],");
 	if (ctl->json)
 		printf("{\"domains\":[");
 	else
@@ -127,6 +140,6 @@ int ctl_maps(const struct ctl *ctl)
 		       "OFFSET", "DEVICE-MAY");
 	result = ctl->argument ? domain_maps(ctl, id, true, &first) : all_maps(ctl, &first);
 	if (ctl->json)
-		printf("]}\n");
+		end_json();
 	return result;
 }

@@ -36,7 +36,7 @@ int ctl_status(const struct ctl *ctl)
 	const struct iob_hello_rep *hello = iob_conn_hello(ctl->conn);
 	struct iob_status_rep rep;
 
-	if (iob_status(ctl->conn, &rep) != IOB_OK)
+	if (ctl_ask(ctl, iob_status(ctl->conn, &rep)) != IOB_OK)
 		return ctl_failed("status");
 	if (ctl->json)
 		ctl_json_status(&rep, hello);

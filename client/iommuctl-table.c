@@ -47,6 +47,22 @@ static size_t column_count(const struct ctl_table *table)
 	return count;
 }
 
+/* Up to the last cell that has something: no line ends with blanks. */
+static void print_row(const struct ctl_table *table, const struct ctl_row *row, const int *width,
+		      size_t columns)
+{
+	while (columns > 0 && !row->cells[columns - 1][0])
+		columns--;
+	for (size_t c = 0; c < columns; c++) {
+		bool right = (table->right >> c & 1) != 0;
+		bool last = c + 1 == columns;
+
+		printf("%*s%s", right ? width[c] : (last ? 0 : -width[c]), row->cells[c],
+		       last ? "" : "  ");
+	}
+	putchar('\n');
+}
+
 void ctl_table_print(const struct ctl_table *table)
 {
 	size_t columns = column_count(table);
@@ -54,15 +70,8 @@ void ctl_table_print(const struct ctl_table *table)
 
 	for (size_t c = 0; c < columns; c++)
 		width[c] = column_width(table, c);
-	for (size_t i = 0; i < table->count; i++) {
-		for (size_t c = 0; c < columns; c++) {
-			bool right = (table->right >> c & 1) != 0;
-			bool last = c + 1 == columns;
-
-			printf("%*s%s", right ? width[c] : (last ? 0 : -width[c]),
-			       table->rows[i].cells[c], last ? "\n" : "  ");
-		}
-	}
+	for (size_t i = 0; i < table->count; i++)
+		print_row(table, &table->rows[i], width, columns);
 }
 
 void ctl_table_free(struct ctl_table *table)

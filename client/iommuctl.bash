@@ -6,7 +6,7 @@ _iommuctl_command() {
 	local i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-s | --socket | -d | --domain | --root | --brokerd)
+		-s | --socket | -t | --timeout | -d | --domain | --root | --brokerd | --config)
 			((i++))
 			[[ ${COMP_WORDS[i]-} != '=' ]] || ((i++))
 			;;
@@ -19,13 +19,51 @@ _iommuctl_command() {
 	done
 }
 
+# The value of -s or --socket; the last one counts, as for the command.
+_iommuctl_socket() {
+	local i value path=
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		value=
+		case ${COMP_WORDS[i]} in
+		-s | --socket)
+			((i++))
+			[[ ${COMP_WORDS[i]-} != '=' ]] || ((i++))
+			value=${COMP_WORDS[i]-}
+			;;
+		-s?*) value=${COMP_WORDS[i]#-s} ;;
+		esac
+		((i >= COMP_CWORD)) || path=${value:-$path}
+	done
+	path=${path/#~\//$HOME/}
+	path=${path//[\"\'\\]/}
+	echo "$path"
+}
+
+# What the broker on the command line says; nothing when it does not answer at once.
+_iommuctl_ask() {
+	local socket
+	socket=$(_iommuctl_socket)
+	timeout 2 "${COMP_WORDS[0]}" ${socket:+--socket "$socket"} --timeout 1 "$@" 2>/dev/null
+}
+
+# Simulated devices are not in /sys. Of real ones, it has also those that the broker does not give.
+_iommuctl_device_names() {
+	local bdf
+	if [[ $(_iommuctl_ask status) =~ backend\ +sim ]]; then
+		_iommuctl_ask devices | awk 'NR > 1 { print $1 }'
+	else
+		for bdf in "${IOMMUCTL_SYSFS-/sys}"/bus/pci/devices/*; do
+			echo "${bdf##*/}"
+		done
+	fi
+}
+
 # PCI addresses have colons, at which bash cuts words: what is before the last one is there already.
 _iommuctl_devices() {
-	local sysfs=${IOMMUCTL_SYSFS-/sys} word=$1 bdf
-	for bdf in "$sysfs"/bus/pci/devices/*; do
-		bdf=${bdf##*/}
+	local word=$1 bdf
+	while read -r bdf; do
 		[[ $bdf != "$word"* ]] || COMPREPLY+=("$bdf")
-	done
+	done < <(_iommuctl_device_names)
 	if [[ $word == *:* && $COMP_WORDBREAKS == *:* ]]; then
 		COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
 	fi
@@ -49,7 +87,7 @@ _iommuctl() {
 	command=$(_iommuctl_command)
 	word=$(_iommuctl_word)
 	case $previous in
-	-s | --socket | --brokerd)
+	-s | --socket | --brokerd | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -57,6 +95,7 @@ _iommuctl() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
+	-t | --timeout) return ;;
 	-d | --domain)
 		mapfile -t COMPREPLY < <(compgen -W "$(_iommuctl_domains)" -- "$cur")
 		return
@@ -64,9 +103,10 @@ _iommuctl() {
 	esac
 	if [[ $cur == -* ]]; then
 		local options='--json --socket --help --version'
+		[[ $command == doctor ]] || options+=' --timeout'
 		case $command in
 		maps) options+=' --domain' ;;
-		doctor) options+=' --root --brokerd' ;;
+		doctor) options+=' --config --root --brokerd' ;;
 		bind | unbind) options+=' --group --yes --force' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
@@ -79,9 +119,9 @@ _iommuctl() {
 	esac
 }
 
-# Numbers of the domains that the broker shows; nothing when it does not answer at once.
+# Numbers of the domains that the broker shows.
 _iommuctl_domains() {
-	timeout 1 "${COMP_WORDS[0]}" domains 2>/dev/null | awk 'NR > 1 { print $1 }'
+	_iommuctl_ask domains | awk 'NR > 1 { print $1 }'
 }
 
 complete -F _iommuctl iommuctl

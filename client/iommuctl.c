@@ -29,7 +29,10 @@ static const char usage_text[] =
 	"  -s, --socket PATH  where the broker listens (default: $IOMMU_BROKER_SOCKET,\n"
 	"                     else " IOB_DEFAULT_SOCKET ")\n"
 	"  -j, --json         for programs\n"
+	"  -t, --timeout SEC  how long the broker may take for an answer (default: 10,\n"
+	"                     but for a driver that lets go of a device; 0: no limit)\n"
 	"  -d, --domain ID    maps: of this domain only\n"
+	"      --config PATH  doctor: the configuration, in place of the usual one\n"
 	"      --root DIR     doctor: look at the machine below this directory\n"
 	"      --brokerd PATH doctor: the iommu-brokerd that checks the configuration\n"
 	"  -h, --help\n"
@@ -67,14 +70,29 @@ static int usage(const char *problem, const char *what)
 	return CTL_USAGE;
 }
 
+static int cannot_connect(void)
+{
+	int code = iob_error()->code;
+
+	ctl_failed("connect");
+	if (code == IOB_E_CONNECT)
+		fprintf(stderr, "iommuctl: is the broker installed and running? see "
+				"iommuctl doctor\n");
+	return CTL_FAILED;
+}
+
 static int run(struct ctl *ctl, const struct command *command)
 {
 	int result;
 
-	if (!command->without_broker && iob_connect(ctl->socket, &ctl->conn) != IOB_OK)
-		return ctl_failed("connect");
-	result = command->run(ctl);
+	if (!command->without_broker &&
+	    ctl_ask(ctl, iob_connect(ctl->socket, &ctl->conn)) != IOB_OK)
+		result = cannot_connect();
+	else
+		result = command->run(ctl);
 	iob_conn_close(ctl->conn);
+	if (ctl->json)
+		ctl_json_error();
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("iommuctl: standard output");
 		return command->without_broker ? CTL_USAGE : CTL_FAILED;
@@ -82,7 +100,17 @@ static int run(struct ctl *ctl, const struct command *command)
 	return result;
 }
 
-enum { OPTION_ROOT = 256, OPTION_BROKERD };
+enum { OPTION_ROOT = 256, OPTION_BROKERD, OPTION_CONFIG };
+
+static int take_timeout(struct ctl *ctl, const char *text)
+{
+	uint32_t seconds;
+
+	if (!ctl_parse_id(text, &seconds) || seconds > CTL_MAX_TIMEOUT)
+		return usage("--timeout is a number of seconds up to a day, not ", text);
+	ctl->timeout = seconds;
+	return -1;
+}
 
 /* -1 to go on, else the exit code. */
 static int take_option(struct ctl *ctl, int option)
@@ -94,6 +122,9 @@ static int take_option(struct ctl *ctl, int option)
 	case 'j':
 		ctl->json = true;
 		return -1;
+	case 't':
+		ctl->timeout_given = true;
+		return take_timeout(ctl, optarg);
 	case 'd':
 		ctl->domain = optarg;
 		return -1;
@@ -108,6 +139,9 @@ static int take_option(struct ctl *ctl, int option)
 		return -1;
 	case OPTION_ROOT:
 		ctl->root = optarg;
+		return -1;
+	case OPTION_CONFIG:
+		ctl->config = optarg;
 		return -1;
 	case OPTION_BROKERD:
 		ctl->brokerd = optarg;
@@ -132,8 +166,10 @@ static int check(struct ctl *ctl, const struct command *command, int arguments)
 		return usage("no device named for ", command->name);
 	if (!moves && (ctl->group || ctl->yes || ctl->force))
 		return usage("--group, --yes and --force are not for ", command->name);
-	if ((ctl->root || ctl->brokerd) && command->run != ctl_doctor)
-		return usage("--root and --brokerd are not for ", command->name);
+	if ((ctl->root || ctl->brokerd || ctl->config) && command->run != ctl_doctor)
+		return usage("--config, --root and --brokerd are not for ", command->name);
+	if (ctl->timeout_given && command->without_broker)
+		return usage("--timeout is not for ", command->name);
 	if (ctl->domain && (command->argument != DOMAIN_ID || ctl->argument))
 		return usage(ctl->argument ? "two domains for " : "--domain is not for ",
 			     command->name);
@@ -151,21 +187,23 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "socket", required_argument, NULL, 's' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "timeout", required_argument, NULL, 't' },
 		{ "domain", required_argument, NULL, 'd' },
 		{ "group", no_argument, NULL, 'g' },
 		{ "yes", no_argument, NULL, 'y' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "root", required_argument, NULL, OPTION_ROOT },
 		{ "brokerd", required_argument, NULL, OPTION_BROKERD },
+		{ "config", required_argument, NULL, OPTION_CONFIG },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct ctl ctl = { .json = false };
+	struct ctl ctl = { .timeout = CTL_TIMEOUT };
 	const struct command *command;
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "s:jd:gyfhV", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:jt:d:gyfhV", options, NULL)) != -1) {
 		status = take_option(&ctl, option);
 		if (status >= 0)
 			return status;

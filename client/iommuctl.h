@@ -15,6 +15,7 @@
  *   iommuctl-json-write.c  the parts that JSON is made of
  *   iommuctl-local.c       what this machine knows beside what the broker says
  *   iommuctl-error.c       failures
+ *   iommuctl-limit.c       how long the broker may take
  */
 #ifndef CLIENT_IOMMUCTL_H
 #define CLIENT_IOMMUCTL_H
@@ -39,11 +40,14 @@ struct ctl {
 	bool group; /* bind, unbind */
 	bool yes;
 	bool force;
+	unsigned timeout;     /* seconds for each answer, 0: none */
+	bool timeout_given;   /* --timeout: also for what takes long */
 	const char *socket;   /* --socket, or NULL */
 	const char *argument; /* of the command, or NULL */
 	const char *domain;   /* --domain, or NULL: becomes the argument */
 	const char *root;     /* doctor: --root, or NULL */
 	const char *brokerd;  /* doctor: --brokerd, or NULL */
+	const char *config;   /* doctor: --config, or NULL */
 };
 
 /* ---- commands: each returns the exit code ---- */
@@ -61,12 +65,42 @@ bool ctl_parse_id(const char *text, uint32_t *id);
 
 /* ---- iommuctl-error.c ---- */
 
-/* Say on stderr what failed, from iob_error(). Returns CTL_FAILED. */
+struct ctl_error {
+	int code; /* CTL_NO_CODE: the command itself would not */
+	int step;
+	int sys_errno;
+	char text[IOB_MAX_TEXT + 1];
+};
+
+#define CTL_NO_CODE (-1)
+
+/* Say on stderr what failed, from iob_error(), with the object's name if the text lacks it; and
+ * remember it. Returns CTL_FAILED. */
 int ctl_failed(const char *what);
+/* The same for what the command itself found. */
+int ctl_declined(int code, const char *text);
+/* The first failure, once. False: none, or told already. */
+bool ctl_error_take(struct ctl_error *error);
 /* Out of memory: says so and ends the program. */
 void *ctl_need(void *memory);
 void ctl_free_pointer(void *pointer);
 #define ctl_cleanup_free __attribute__((cleanup(ctl_free_pointer)))
+
+/* ---- iommuctl-limit.c ---- */
+
+#define CTL_TIMEOUT	10u
+#define CTL_MAX_TIMEOUT 86400u
+
+/* The code of a call of the library, which must answer in time: else the program says so and ends.
+ * The second is for calls that may take long: it has a limit only where one was given. */
+#define ctl_ask(ctl, call)	(ctl_limit_begin(ctl), ctl_limit_end(call))
+#define ctl_ask_long(ctl, call) (ctl_limit_begin_long(ctl), ctl_limit_end(call))
+
+void ctl_limit_begin(const struct ctl *ctl);
+void ctl_limit_begin_long(const struct ctl *ctl);
+int ctl_limit_end(int code);
+/* JSON that is printed bit by bit: what would end it here, up to where a member may follow. */
+void ctl_limit_closing(const char *text);
 
 /* ---- iommuctl-table.c ---- */
 
@@ -137,8 +171,9 @@ void ctl_local_comm(uint32_t pid, char cell[CTL_CELL]);
 struct json_object;
 
 struct json_object *ctl_json_new(void);
-/* A list in an object, an object in a list: borrowed from what they are in. */
+/* A list in an object, an object in an object or in a list: borrowed from what they are in. */
 struct json_object *ctl_json_list(struct json_object *to, const char *key);
+struct json_object *ctl_json_object(struct json_object *to, const char *key);
 struct json_object *ctl_json_item(struct json_object *list);
 void ctl_json_string(struct json_object *list, const char *text);
 void ctl_json_unset(struct json_object *to, const char *key);
@@ -151,7 +186,17 @@ void ctl_json_address(struct json_object *to, const char *key, uint64_t address)
 /* Prints and frees. */
 void ctl_json_print(struct json_object *top);
 
+/* The members of an object without its braces; for free(). Frees the object. */
+char *ctl_json_members(struct json_object *top);
+
 /* ---- iommuctl-json.c ---- */
+
+/* The member "error" of what is printed: added; or as text, "error": {...}, for free(). The first does
+ * nothing when there was no failure, or it was told already. */
+void ctl_json_add_error(struct json_object *top);
+char *ctl_json_error_member(const struct ctl_error *error);
+/* A failure that nothing was printed with: an object of its own. */
+void ctl_json_error(void);
 
 /* What is known of a domain beside its record; present is false when it went away meanwhile. */
 struct ctl_domain {

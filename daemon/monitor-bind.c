@@ -12,11 +12,14 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/monitor-keep.h"
 #include "daemon/monitor-manager.h"
+#include "proto/names.h"
 
 static void answer(struct monitor *m, const struct requester *r, const struct fault *f,
 		   uint32_t domain_id)
@@ -33,27 +36,42 @@ static void answer(struct monitor *m, const struct requester *r, const struct fa
 
 /* ---- in ---- */
 
+/* The client's end of a connection: no object, and its cookie is not known here. What is asked of the
+ * socket only decides how the refusal is called. */
+static bool is_connection(const struct monitor *m, int fd)
+{
+	struct sockaddr_un ours = { 0 }, theirs = { 0 };
+	socklen_t our_bytes = sizeof(ours), their_bytes = sizeof(theirs);
+
+	return getsockname(m->listen_fd, (struct sockaddr *)&ours, &our_bytes) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&theirs, &their_bytes) == 0 &&
+	       our_bytes > sizeof(ours.sun_family) && our_bytes == their_bytes &&
+	       memcmp(&ours, &theirs, sizeof(ours)) == 0;
+}
+
+static int wrong_kind(uint32_t passed, uint32_t wanted, struct fault *why)
+{
+	return fault_set(why, IOB_E_WRONG_KIND, IOB_STEP_HANDLE, 0,
+			 "a %s handle was passed where a %s handle belongs", names_kind(passed),
+			 names_kind(wanted));
+}
+
 /* The handle that the client passed, recognised by the kernel's identity of the socket. */
 static struct handle *passed_handle(struct monitor *m, int fd, uint32_t kind, struct fault *why)
 {
 	uint64_t cookie;
 	struct handle *h = message_cookie(fd, &cookie) == 0 ? handle_by_cookie(m, cookie) : NULL;
 
-	if (!h) {
+	if (h && h->kind == kind)
+		return h;
+	if (h || is_connection(m, fd))
+		wrong_kind(h ? h->kind : IOB_KIND_CONNECTION, kind, why);
+	else
 		fault_set(why, IOB_E_BAD_HANDLE, IOB_STEP_HANDLE, 0,
 			  "the descriptor passed is no living handle of this broker; a %s handle "
 			  "belongs here",
-			  kind == IOB_KIND_DOMAIN ? "domain" : "device");
-		return NULL;
-	}
-	if (h->kind != kind) {
-		fault_set(why, IOB_E_WRONG_KIND, IOB_STEP_HANDLE, 0,
-			  "a %s handle was passed where a %s handle belongs",
-			  h->kind == IOB_KIND_DOMAIN ? "domain" : "device",
-			  kind == IOB_KIND_DOMAIN ? "domain" : "device");
-		return NULL;
-	}
-	return h;
+			  names_kind(kind));
+	return NULL;
 }
 
 /* Which of the two is the domain handle, which the device handle. */

@@ -3,8 +3,11 @@
  * monitor-config-check.c - iommu-brokerd --check-config: for the administrator, before the daemon is
  * told to read it. What it prints is for people and may change.
  */
+#define _DEFAULT_SOURCE /* getgrouplist() */
+
 #include <grp.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "daemon/monitor-config-rules.h"
@@ -12,6 +15,65 @@
 static void tell_problem(void *arg, const struct fault *f)
 {
 	fprintf(arg, "%s\n", f->text);
+}
+
+/* ---- settings without effect: no mistakes, and not what was meant ---- */
+
+static void warn(const struct config_rule *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void warn(const struct config_rule *r, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "%s:%u: warning: [allow %s]: ", r->file, r->line, r->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+/* The user with all the groups that the database gives him, as when he connects. */
+static void peer_of(uid_t uid, struct peer *p)
+{
+	const struct passwd *user = getpwuid(uid);
+	int count = PEER_MAX_GROUPS;
+
+	*p = (struct peer){ .uid = uid, .gid = (gid_t)-1, .pidfd = -1 };
+	if (!user)
+		return;
+	p->gid = user->pw_gid;
+	if (getgrouplist(user->pw_name, user->pw_gid, p->groups, &count) < 0)
+		count = PEER_MAX_GROUPS;
+	p->group_count = (unsigned)count;
+}
+
+/* Another rule may give him connections. */
+static void warn_of_the_shut_out(const struct config *c, const struct config_rule *r)
+{
+	struct peer p;
+	struct quota q;
+
+	for (size_t i = 0; r->quota.max_sessions == 0 && i < r->user_count; i++) {
+		peer_of(r->users[i], &p);
+		policy_quota(c, &p, &q);
+		if (q.max_sessions == 0)
+			warn(r, "max-sessions = 0: user %u can never connect", r->users[i]);
+	}
+}
+
+static void warn_of_rule(const struct config *c, const struct config_rule *r)
+{
+	if (r->pattern_count == 0 && r->access != IOB_ACCESS_MEDIATED)
+		warn(r, "access without device has no effect");
+	if (r->pattern_count == 0 && r->drivers)
+		warn(r, "drivers = yes without device has no effect");
+	/* The default is nobody's setting. */
+	if (r->quota.max_sessions > c->max_sessions &&
+	    r->quota.max_sessions != RULE_DEFAULT_SESSIONS)
+		warn(r, "max-sessions = %u is above the %u of the daemon", r->quota.max_sessions,
+		     c->max_sessions);
+	warn_of_the_shut_out(c, r);
 }
 
 /* ---- who ---- */
@@ -79,6 +141,8 @@ static void print_devices(const struct config_rule *r)
 	printf("\n  access: %s%s%s\n", r->access & IOB_ACCESS_MEDIATED ? "mediated" : "",
 	       r->access == (IOB_ACCESS_MEDIATED | IOB_ACCESS_FD) ? " and " : "",
 	       r->access & IOB_ACCESS_FD ? "fd" : "");
+	if (r->drivers)
+		printf("  may move these devices between the host's driver and vfio-pci\n");
 }
 
 static void print_bytes(uint64_t bytes)
@@ -93,6 +157,11 @@ static void print_bytes(uint64_t bytes)
 	printf("%ju%.*s", (uintmax_t)bytes, i ? 1 : 0, i ? &suffixes[i - 1] : "");
 }
 
+static void print_count(const char *before, uint32_t count, const char *what)
+{
+	printf("%s%u %s%s", before, count, what, count == 1 ? "" : "s");
+}
+
 static void print_rate(const char *what, uint32_t rate)
 {
 	if (rate == QUOTA_UNLIMITED)
@@ -105,14 +174,18 @@ static void print_quota(const struct quota *q)
 {
 	printf("  each user at most: ");
 	print_bytes(q->max_bytes);
-	printf(" in %u mappings; %u connections, %u domains, %u devices\n", q->max_mappings,
-	       q->max_sessions, q->max_domains, q->max_devices);
+	print_count(" in ", q->max_mappings, "mapping");
+	print_count("; ", q->max_sessions, "connection");
+	print_count(", ", q->max_domains, "domain");
+	print_count(", ", q->max_devices, "device");
+	printf("\n");
 	printf("  in a second: ");
 	print_rate("operations on a connection", q->max_rate);
 	printf("; ");
 	print_rate("new connections", q->max_connects);
 	printf("; ");
-	print_rate("domains made, devices opened and bound", q->max_setups);
+	print_rate("domains made, devices opened and bound, drivers looked at or changed",
+		   q->max_setups);
 	printf("\n");
 }
 
@@ -125,19 +198,33 @@ static void print_rule(const struct config_rule *r)
 	printf("\n");
 	print_devices(r);
 	printf("  may%s make domains; sees %s\n", r->domains ? "" : " not",
-	       r->inspect_all ? "the domains of all" : "the own domains only");
+	       r->inspect_all ? "devices and domains of all" : "the own domains only");
 	print_quota(&r->quota);
+}
+
+static void print_moved_at_start(const struct config *c)
+{
+	const char *word;
+
+	if (c->vfio_count == 0)
+		return;
+	printf("at the start to vfio-pci: ");
+	for (size_t i = 0; (word = policy_vfio_word(c, i)); i++)
+		printf("%s%s", i ? ", " : "", word);
+	printf("\n");
 }
 
 static void print_config(const char *path, const struct config *c)
 {
 	printf("%s: right; %u file%s\n", path, c->file_count, c->file_count == 1 ? "" : "s");
-	printf("backend %s, socket %s, at most %u connections\n", config_backend_name(c->backend),
-	       c->socket_path, c->max_sessions);
+	printf("backend %s, socket %s", config_backend_name(c->backend), c->socket_path);
+	print_count(", at most ", c->max_sessions, "connection");
+	printf("\n");
 	if (c->allow_unsafe_interrupts)
 		printf("DEVICES MAY FORGE INTERRUPTS: allow-unsafe-interrupts = yes\n");
 	if (c->allow_test_kernel)
 		printf("A KERNEL MADE FOR TESTS IS TAKEN: allow-test-kernel = yes\n");
+	print_moved_at_start(c);
 	if (c->rule_count == 0)
 		printf("no rule: nobody but root may connect, and nobody gets a device\n");
 	for (size_t i = 0; i < c->rule_count; i++)
@@ -152,6 +239,8 @@ int config_check(const char *path)
 
 	if (config_load_with(path, &how, &c, &why) < 0)
 		return 1;
+	for (size_t i = 0; i < c.rule_count; i++)
+		warn_of_rule(&c, &c.rules[i]);
 	print_config(path, &c);
 	config_deinit(&c);
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;

@@ -74,6 +74,7 @@ static void load_file(struct load *l, const char *path, int folder, const char *
 	l->line = 0;
 	l->section = SECTION_NONE;
 	l->daemon_seen = false;
+	l->dos_seen = false;
 	l->config->file_count++;
 	if (open_file(l, folder, name) < 0)
 		return;

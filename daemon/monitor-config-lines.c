@@ -35,6 +35,18 @@ static int check_bytes(struct load *l, const char *text, size_t length)
 	return 0;
 }
 
+/* Each line of such a file has one: the first is told of, and none is in the way of what else is wrong. */
+static size_t drop_dos_end(struct load *l, size_t length)
+{
+	if (length == 0 || l->buffer[length - 1] != '\r')
+		return length;
+	if (!l->dos_seen)
+		load_refuse(l, "line ends of DOS (CR LF)");
+	l->dos_seen = true;
+	l->buffer[length - 1] = '\0';
+	return length - 1;
+}
+
 static void check_pending(struct load *l)
 {
 	if (l->setting_pending)
@@ -60,6 +72,7 @@ static bool get_line(struct load *l)
 		l->line++;
 		if (length > 0 && l->buffer[length - 1] == '\n')
 			l->buffer[--length] = '\0';
+		length = (ssize_t)drop_dos_end(l, (size_t)length);
 		if (check_bytes(l, l->buffer, (size_t)length) == 0)
 			return true;
 	}

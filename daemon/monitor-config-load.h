@@ -40,6 +40,8 @@ struct load {
 	bool people_seen;     /* in this section: user or group */
 	uint32_t keys_seen;   /* in this section, by place in the table */
 	bool setting_pending; /* a line went to inih that must come back as a setting */
+	bool dos_seen;	      /* in this file: told of once */
+	const char *hint;     /* to what is wrong with the value at hand, or NULL */
 };
 
 struct key {

@@ -28,6 +28,7 @@ struct config_rule {
 	unsigned line; /* of the section header */
 	uid_t *users;
 	size_t user_count;
+	unsigned users_line;
 	gid_t *groups;
 	size_t group_count;
 	struct device_pattern *patterns;

@@ -55,10 +55,19 @@ static struct config_rule *current_rule(struct load *l)
 	return &l->config->rules[l->config->rule_count - 1];
 }
 
+/* inih knows "#" at the beginning of a line only. */
+static bool has_hash_comment(const char *value)
+{
+	const char *hash = strchr(value, '#');
+
+	return hash && (hash == value || strchr(CONFIG_BLANKS, hash[-1]));
+}
+
 static int set_key(struct load *l, const struct key *keys, void *object, const char *name,
 		   const char *value)
 {
 	const struct key *k = keys;
+	int r;
 
 	while (k->name && strcmp(k->name, name) != 0)
 		k++;
@@ -69,7 +78,10 @@ static int set_key(struct load *l, const struct key *keys, void *object, const c
 	l->keys_seen |= 1u << (k - keys);
 	if (*value == '\0')
 		return load_refuse(l, "%s has no value", name);
-	return k->parse(l, k, (char *)object + k->offset, value);
+	l->hint = has_hash_comment(value) ? " (a comment after a value begins with ;)" : NULL;
+	r = k->parse(l, k, (char *)object + k->offset, value);
+	l->hint = NULL;
+	return r;
 }
 
 /* One "name = value" of the section that the file is in. */
@@ -81,7 +93,10 @@ int load_setting(struct load *l, const char *name, const char *value)
 		return set_key(l, rule_keys, current_rule(l), name, value);
 	if (l->section == SECTION_DRIVERS)
 		return set_key(l, drivers_keys, l->config, name, value);
-	return l->section == SECTION_BROKEN ? 0 : load_refuse(l, "a setting before any section");
+	if (l->section == SECTION_BROKEN)
+		return 0;
+	return load_refuse(l, "a setting before any section (is the section's line still a "
+			      "comment?)");
 }
 
 /* After a rule is complete. Blamed on its header. */

@@ -114,8 +114,11 @@ static int take_group(struct load *l, void *field, const char *word)
 
 int load_parse_users(struct load *l, const struct key *k, void *field, const char *value)
 {
+	struct config_rule *rule = field;
+
 	(void)k;
 	l->people_seen = true;
+	rule->users_line = l->line;
 	return load_each_word(l, value, take_user, field);
 }
 

@@ -34,6 +34,8 @@ int load_each_word(struct load *l, const char *value,
 
 	if (strlen(value) > CONFIG_MAX_LINE)
 		return load_refuse(l, "the value is too long");
+	if (!l->hint && strchr(value, ','))
+		l->hint = " (names are separated by blanks, not commas)";
 	memcpy(copy, value, strlen(value) + 1);
 	while (r == 0 && (word = config_next_word(&rest)))
 		r = take(l, field, word);

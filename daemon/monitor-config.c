@@ -36,7 +36,8 @@ int load_fail(struct load *l, enum iob_code code, int error, const char *format,
 	va_end(args);
 	config_place(l->path, place);
 	if (l->line)
-		r = fault_set(&f, code, IOB_STEP_NONE, error, "%s:%u: %s", place, l->line, reason);
+		r = fault_set(&f, code, IOB_STEP_NONE, error, "%s:%u: %s%s", place, l->line, reason,
+			      l->hint ? l->hint : "");
 	else
 		r = fault_set(&f, code, IOB_STEP_NONE, error, "%s: %s", place, reason);
 	if (!l->error) {
@@ -60,7 +61,7 @@ static void check_rule_uids(struct load *l, const struct config_rule *rule)
 		    rule->users[i] - c->session_uid_base >= c->max_sessions)
 			continue;
 		l->path = rule->file;
-		l->line = rule->line;
+		l->line = rule->users_line;
 		load_refuse(l, "uid %u is one of the daemon's own sessions", rule->users[i]);
 		return;
 	}

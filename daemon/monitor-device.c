@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* monitor-device.c - opening a device, and what happens when its handle is gone. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/monitor-keep.h"
+#include "proto/names.h"
 
 static bool name_is_terminated(const char name[IOB_NAME_BYTES])
 {
@@ -37,17 +39,24 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 			struct fault *why)
 {
 	const char *name = d->info.name;
+	char gives[NAMES_BYTES], asked[NAMES_BYTES];
 
 	if ((wanted & ~allowed) != 0)
 		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
-				 "device %s: policy gives access 0x%x, 0x%x was asked", name,
-				 allowed, wanted);
+				 "device %s: policy gives %s, %s was asked", name,
+				 names_access(allowed, gives),
+				 names_access(wanted & ~allowed, asked));
+	/* The errno tells whether it makes sense to wait. */
+	if (d->owner == s)
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, EALREADY,
+				 "device %s: you have it open already", name);
 	if (d->state != DEVICE_FREE)
-		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, EBUSY, "device %s: %s",
+				 name,
 				 d->owner ? "another client has it open" :
 					    "it is still being taken from its last user");
 	if (d->move)
-		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, 0,
+		return fault_set(why, IOB_E_BUSY, IOB_STEP_DEVICE_OPEN, EBUSY,
 				 "device %s: a driver in its IOMMU group is being changed", name);
 	if (s->account->devices >= s->quota.max_devices)
 		return fault_set(why, IOB_E_LIMIT, IOB_STEP_LIMIT, 0,
@@ -58,9 +67,8 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 	/* another device may sit there by now, or another driver */
 	if ((wanted & ~policy_device_access(&s->monitor->config, &s->peer, &d->info)) != 0)
 		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
-				 "device %s: it has changed, and policy no longer gives access "
-				 "0x%x",
-				 name, wanted);
+				 "device %s: it has changed, and policy no longer gives %s", name,
+				 names_access(wanted, asked));
 	if (!d->info.usable)
 		return fault_set(why, IOB_E_UNSAFE, IOB_STEP_DEVICE_OPEN, 0, "device %s: %s", name,
 				 d->info.why);

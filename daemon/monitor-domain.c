@@ -10,6 +10,7 @@
 
 #include "daemon/log.h"
 #include "daemon/monitor-keep.h"
+#include "proto/names.h"
 
 /* The kernel accounts pages in its own rounding: metadata pages come on top of what is mapped. */
 #define MEMLOCK_SLACK_BYTES (UINT64_C(1) << 20)
@@ -22,6 +23,7 @@ static int domain_charge(struct session *s, uint64_t *bytes, uint32_t *mappings,
 {
 	const struct quota *q = &s->quota;
 	struct account *a = s->account;
+	char needed[NAMES_BYTES], left[NAMES_BYTES], all[NAMES_BYTES];
 	uint64_t bytes_left = q->max_bytes > a->bytes ? q->max_bytes - a->bytes : 0;
 	uint32_t mappings_left = q->max_mappings > a->mappings ? q->max_mappings - a->mappings : 0;
 
@@ -35,9 +37,9 @@ static int domain_charge(struct session *s, uint64_t *bytes, uint32_t *mappings,
 		*mappings = (mappings_left + 1) / 2;
 	if (*bytes == 0 || *bytes > bytes_left)
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,
-				 "max-bytes: %llu bytes needed, %llu of %llu left for uid %u",
-				 (unsigned long long)(*bytes ? *bytes : 4096),
-				 (unsigned long long)bytes_left, (unsigned long long)q->max_bytes,
+				 "max-bytes: %s needed, %s of %s left for uid %u",
+				 names_bytes(*bytes ? *bytes : 4096, needed),
+				 names_bytes(bytes_left, left), names_bytes(q->max_bytes, all),
 				 (unsigned)a->uid);
 	if (*mappings == 0 || *mappings > mappings_left)
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,
@@ -275,14 +277,21 @@ void monitor_domain_create(struct session *s, struct priv_message *msg)
 /* A grant has at most the rights and the window of its giver, and keeps its read-only flag. */
 static int grant_check(const struct handle *giver, const struct priv_grant *q, struct fault *why)
 {
+	char asked[NAMES_BYTES], there[NAMES_BYTES];
+
 	if (!giver || giver->kind != IOB_KIND_DOMAIN || giver->domain->state != DOMAIN_LIVE)
 		return fault_set(why, IOB_E_GONE, IOB_STEP_HANDLE, 0, "the domain is gone");
 	if ((giver->rights & IOB_RIGHT_GRANT) == 0 || (q->rights & ~giver->rights) != 0)
 		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
-				 "rights 0x%x asked, the giver has 0x%x", q->rights, giver->rights);
-	if (q->rights == 0 || (q->flags & ~IOB_GRANT_READ_ONLY) != 0)
+				 "rights %s asked, the giver has %s",
+				 names_rights(q->rights, asked),
+				 names_rights(giver->rights, there));
+	if (q->rights == 0)
 		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-				 "rights 0x%x, flags 0x%x: not a grant", q->rights, q->flags);
+				 "a grant without any right");
+	if ((q->flags & ~IOB_GRANT_READ_ONLY) != 0)
+		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+				 "flags of a grant are 0 or 1 (READ_ONLY), not %u", q->flags);
 	if (q->window_first > q->window_last || q->window_first < giver->window_first ||
 	    q->window_last > giver->window_last)
 		return fault_set(why, IOB_E_IOVA_WINDOW, IOB_STEP_RANGE, 0,

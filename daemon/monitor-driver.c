@@ -187,7 +187,8 @@ static int request_check(const struct iob_driver_set_req *q, struct fault *why)
 	    (q->flags & ~IOB_DRIVER_GROUP) == 0)
 		return 0;
 	return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-			 "driver %u, flags 0x%x are not known", q->driver, q->flags);
+			 "driver must be 1 (VFIO) or 2 (HOST), flags 0 or 1 (GROUP), not %u and %u",
+			 q->driver, q->flags);
 }
 
 static int rights_check(const struct session *s, const struct group *g, bool whole,

@@ -27,6 +27,18 @@ static int listen_fault(struct fault *why, const char *path, const char *what)
 			 strerror(e));
 }
 
+/* Before anything is made whose name begins with it. */
+static int check_path(const char *path, struct fault *why)
+{
+	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
+
+	if (strlen(path) < room)
+		return 0;
+	return fault_set(why, IOB_E_CONNECT, IOB_STEP_CONNECT, ENAMETOOLONG,
+			 "the socket's path is longer than the %zu bytes that the kernel takes: %s",
+			 room - 1, path);
+}
+
 /* Two daemons that start at once would unlink each other's socket: the lock decides. */
 static int lock_socket(struct monitor *m, struct fault *why)
 {
@@ -62,10 +74,6 @@ static int bind_socket(struct monitor *m, struct fault *why)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	const char *path = m->config.socket_path;
 
-	if (strlen(path) >= sizeof(a.sun_path)) {
-		errno = ENAMETOOLONG;
-		return listen_fault(why, path, "path");
-	}
 	memcpy(a.sun_path, path, strlen(path) + 1);
 	m->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (m->listen_fd < 0)
@@ -92,13 +100,35 @@ int listen_open(struct monitor *m, struct fault *why)
 		*why = refused;
 		return -1;
 	}
-	if (!m->passed && (make_directory(m->config.socket_path, why) < 0 ||
+	if (!m->passed && (check_path(m->config.socket_path, why) < 0 ||
+			   make_directory(m->config.socket_path, why) < 0 ||
 			   lock_socket(m, why) < 0 || bind_socket(m, why) < 0))
 		return -1;
 	m->on_listen = event_new(m->base, m->listen_fd, EV_READ | EV_PERSIST, on_accept, m);
 	if (!m->on_listen || event_add(m->on_listen, NULL) < 0)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_CONNECT, ENOMEM, "out of memory");
 	return 0;
+}
+
+/* What is not bound to a name in the file system has one that begins with a NUL. */
+void listen_tell(const struct monitor *m, char out[LISTEN_TOLD_BYTES])
+{
+	struct sockaddr_un a = { 0 };
+	socklen_t bytes = sizeof(a);
+	size_t used;
+
+	if (getsockname(m->listen_fd, (struct sockaddr *)&a, &bytes) < 0)
+		bytes = 0;
+	used = bytes > sizeof(a.sun_family) ? bytes - sizeof(a.sun_family) : 0;
+	if (used > 0 && a.sun_path[0] == '\0')
+		a.sun_path[0] = '@';
+	else
+		used = strnlen(a.sun_path, used);
+	for (size_t i = 0; i < used; i++)
+		if (a.sun_path[i] < 0x20 || a.sun_path[i] > 0x7e)
+			a.sun_path[i] = '?';
+	snprintf(out, LISTEN_TOLD_BYTES, "%.*s%s", (int)used, a.sun_path,
+		 m->passed ? " from the service manager" : "");
 }
 
 void listen_close(struct monitor *m)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -37,6 +38,25 @@ static const char usage[] =
 	"  -h, --help\n"
 	"  -V, --version\n";
 
+/* What needs no configuration to be seen wrong. */
+static int options_check(const struct options *o, struct fault *why)
+{
+	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
+	enum config_backend backend;
+
+	if (o->socket && o->socket[0] != '/')
+		return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
+				 "--socket %s: not an absolute path", o->socket);
+	if (o->socket && strlen(o->socket) >= room)
+		return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, ENAMETOOLONG,
+				 "--socket: longer than the %zu bytes that the kernel takes: %s",
+				 room - 1, o->socket);
+	if (o->backend && config_backend_by_name(o->backend, &backend) < 0)
+		return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
+				 "--backend %s: not auto, iommufd, type1 or sim", o->backend);
+	return 0;
+}
+
 /* Returns -1 to go on, else the exit status. */
 static int options_parse(int argc, char **argv, struct options *o)
 {
@@ -50,6 +70,8 @@ static int options_parse(int argc, char **argv, struct options *o)
 		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
 	};
+	struct fault why;
+	bool bare = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:s:b:hV", longs, NULL)) != -1) {
@@ -59,6 +81,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 			break;
 		case 'C':
 			o->check = true;
+			bare = !optarg;
 			if (optarg)
 				o->config = optarg;
 			break;
@@ -83,7 +106,12 @@ static int options_parse(int argc, char **argv, struct options *o)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "iommu-brokerd: unexpected argument: %s\n", argv[optind]);
+		fprintf(stderr, "iommu-brokerd: unexpected argument: %s%s%s\n", argv[optind],
+			bare ? "; write --check-config=" : "", bare ? argv[optind] : "");
+		return 2;
+	}
+	if (options_check(o, &why) < 0) {
+		fprintf(stderr, "iommu-brokerd: %s\n", why.text);
 		return 2;
 	}
 	return o->check ? config_check(o->config) : -1;
@@ -92,17 +120,16 @@ static int options_parse(int argc, char **argv, struct options *o)
 int options_apply(const struct options *o, struct config *c, struct fault *why)
 {
 	if (o->socket) {
-		char *copy = o->socket[0] == '/' ? strdup(o->socket) : NULL;
+		char *copy = strdup(o->socket);
 
 		if (!copy)
-			return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
-					 "--socket %s: not an absolute path", o->socket);
+			return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM,
+					 "out of memory");
 		free(c->socket_path);
 		c->socket_path = copy;
 	}
-	if (o->backend && config_backend_by_name(o->backend, &c->backend) < 0)
-		return fault_set(why, IOB_E_ARGUMENT, IOB_STEP_PARSE, EINVAL,
-				 "--backend %s: not auto, iommufd, type1 or sim", o->backend);
+	if (o->backend)
+		config_backend_by_name(o->backend, &c->backend); /* known: options_check() */
 	return 0;
 }
 
@@ -312,6 +339,7 @@ static int watch_signals(struct monitor *m, struct fault *why)
 static int start(struct monitor *m, struct fault *why)
 {
 	struct glue_options g;
+	char socket[LISTEN_TOLD_BYTES];
 
 	if (manager_init(why) < 0)
 		return -1;
@@ -335,8 +363,9 @@ static int start(struct monitor *m, struct fault *why)
 	m->ended = !drivers_at_start(m);
 	if (m->ended)
 		return 0;
+	listen_tell(m, socket);
 	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, m->device_count,
-		 m->config.socket_path);
+		 socket);
 	m->ready = true;
 	manager_tell("READY=1");
 	return 0;
@@ -388,6 +417,7 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	umask(022);
+	log_start();
 	if (open_standard_fds() < 0)
 		return 1;
 	LIST_INIT(&m.sessions);

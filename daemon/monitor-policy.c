@@ -27,7 +27,8 @@ static bool has_group(const struct peer *p, gid_t gid)
 	return false;
 }
 
-/* The broker's own sessions parse client bytes: a subverted one must not become a client. */
+/* The broker's own sessions parse client bytes: a subverted one must not become a client. Of those
+ * adopted from outside today's range session_admit() takes care. */
 static bool is_session(const struct config *c, const struct peer *p)
 {
 	return p->uid >= c->session_uid_base && p->uid - c->session_uid_base < c->session_uids;

@@ -389,9 +389,25 @@ void session_claim_slot(struct session *s)
 	s->monitor->slots[s->slot] = 1;
 }
 
+/* Policy knows the uids that sessions may get today. One that was adopted may have another, which
+ * somebody whom a rule names seems to have. */
+static bool runs_a_session(const struct monitor *m, uid_t uid)
+{
+	const struct session *s;
+
+	LIST_FOREACH(s, &m->sessions, link)
+		if (s->uid == uid)
+			return true;
+	return false;
+}
+
 static int session_admit(struct monitor *m, const struct peer *p, struct quota *q,
 			 struct account *a, struct fault *why)
 {
+	if (runs_a_session(m, p->uid))
+		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
+				 "uid %u is that of one of the broker's own sessions",
+				 (unsigned)p->uid);
 	if (!policy_knows(&m->config, p))
 		return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
 				 "no rule of the configuration names uid %u", (unsigned)p->uid);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,15 +16,19 @@
 #define P_PIDFD 3
 #endif
 
-/* The environment reaches neither session nor loader, but for what instrumented builds need. */
+/* The environment reaches neither session nor loader, but for what tells whether standard error is the
+ * journal, and what instrumented builds need. */
 static char **session_environment(void)
 {
 #ifdef IOB_INSTRUMENTED
 	return environ;
 #else
-	static char *none[] = { NULL };
+	static char *chosen[] = { NULL, NULL };
 
-	return none;
+	for (char **e = environ; *e && !chosen[0]; e++)
+		if (strncmp(*e, "JOURNAL_STREAM=", strlen("JOURNAL_STREAM=")) == 0)
+			chosen[0] = *e;
+	return chosen;
 #endif
 }
 

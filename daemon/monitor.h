@@ -294,6 +294,9 @@ void device_record(const struct session *s, const struct device *d, struct iob_d
 /* ---- monitor-listen.c ---- */
 int listen_open(struct monitor *m, struct fault *why);
 void listen_close(struct monitor *m);
+/* The socket that is listened on, in words. */
+#define LISTEN_TOLD_BYTES 160
+void listen_tell(const struct monitor *m, char out[LISTEN_TOLD_BYTES]);
 
 /* ---- monitor-session.c ---- */
 /* Start a session for a client. Takes client_fd and p in every case. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/session.h"
+#include "proto/names.h"
 
 #define CONNECTION_FEATURES IOB_FEATURE_GRANT
 
@@ -57,13 +58,27 @@ static void ask_domain_create(struct handle *h, const struct request *q)
 	operation_take(q->body, q->bytes, &req, sizeof(req), 0);
 	if (req.flags != 0) {
 		fault_set(&why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-			  "DOMAIN_CREATE: flags 0x%x are not known", req.flags);
+			  "DOMAIN_CREATE: there are no flags, but 0x%x was given", req.flags);
 		reply_fault(h, q->op, q->tag, &why);
 		return;
 	}
 	msg.domain_create.max_bytes = req.max_bytes;
 	msg.domain_create.max_mappings = req.max_mappings;
 	channel_ask(h, q, &msg, PRIV_DOMAIN_CREATE, NULL);
+}
+
+static int check_device_open(const struct iob_device_open_req *req, struct fault *why)
+{
+	char asked[NAMES_BYTES];
+
+	if (req->flags != 0)
+		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+				 "DEVICE_OPEN: there are no flags, but 0x%x was given", req->flags);
+	if ((req->access & ~(IOB_ACCESS_MEDIATED | IOB_ACCESS_FD)) != 0)
+		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+				 "DEVICE_OPEN: access must be mediated, fd or both, not %s",
+				 names_access(req->access, asked));
+	return 0;
 }
 
 static void ask_device_open(struct handle *h, const struct request *q)
@@ -73,10 +88,7 @@ static void ask_device_open(struct handle *h, const struct request *q)
 	struct fault why;
 
 	operation_take(q->body, q->bytes, &req, sizeof(req), 0);
-	if (req.flags != 0 || (req.access & ~(IOB_ACCESS_MEDIATED | IOB_ACCESS_FD)) != 0) {
-		fault_set(&why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-			  "DEVICE_OPEN: access 0x%x, flags 0x%x are not known", req.access,
-			  req.flags);
+	if (check_device_open(&req, &why) < 0) {
 		reply_fault(h, q->op, q->tag, &why);
 		return;
 	}
@@ -113,8 +125,9 @@ static void ask_driver_set(struct handle *h, const struct request *q)
 	if ((req->driver != IOB_DRIVER_VFIO && req->driver != IOB_DRIVER_HOST) ||
 	    (req->flags & ~IOB_DRIVER_GROUP) != 0) {
 		fault_set(&why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-			  "DRIVER_SET: driver %u, flags 0x%x are not known", req->driver,
-			  req->flags);
+			  "DRIVER_SET: driver must be 1 (VFIO) or 2 (HOST), flags 0 or 1 (GROUP), "
+			  "not %u and %u",
+			  req->driver, req->flags);
 		reply_fault(h, q->op, q->tag, &why);
 		return;
 	}

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/session.h"
@@ -226,6 +227,28 @@ static void region_write(struct handle *h, const struct request *q, struct fault
 		reply(h, q->op, q->tag, NULL, 0, -1);
 }
 
+/* What the kernel calls EINVAL only. Of the files that have no type of their own, eventfds are some. */
+static int find_no_eventfd(const struct fd_list *fds)
+{
+	struct stat st;
+
+	for (unsigned i = 0; i < fds->count; i++)
+		if (fstat(fds->fd[i], &st) == 0 && (st.st_mode & S_IFMT) != 0)
+			return (int)i;
+	return -1;
+}
+
+static void irq_fault(const struct device *d, const struct request *q, int r, struct fault *why)
+{
+	int wrong = find_no_eventfd(q->fds);
+
+	if (wrong >= 0)
+		fault_set(why, IOB_E_KERNEL, IOB_STEP_IRQ, -r,
+			  "SET_IRQ: descriptor %d is no eventfd", wrong);
+	else
+		kernel_fault(d, q, IOB_STEP_IRQ, r, why);
+}
+
 static int irq_check(const struct iob_set_irq_req *req, const struct iob_irq_info_rep *info,
 		     unsigned fds, struct fault *why)
 {
@@ -260,7 +283,7 @@ static void set_irq(struct handle *h, const struct request *q, struct fault *why
 	int r = h->session->glue->set_irq(d->fd, &req, fds ? q->fds->fd : NULL);
 
 	if (r < 0)
-		kernel_fault(d, q, IOB_STEP_IRQ, r, why);
+		irq_fault(d, q, r, why);
 	else
 		reply(h, q->op, q->tag, NULL, 0, -1);
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/session-closer.h"
 #include "daemon/session.h"
+#include "proto/names.h"
 
 /* ---- requests ---- */
 
@@ -29,6 +30,8 @@ static int check_frame(const struct iob_hdr *hdr, size_t n, struct fault *why)
 static int check_operation(const struct handle *h, const struct operation *o, uint16_t op,
 			   struct fault *why)
 {
+	char needed[NAMES_BYTES], there[NAMES_BYTES];
+
 	if (!h->greeted && op != IOB_OP_HELLO)
 		return fault_set(why, IOB_E_PROTOCOL, IOB_STEP_HELLO, 0,
 				 "HELLO must be the first request on a connection");
@@ -38,11 +41,11 @@ static int check_operation(const struct handle *h, const struct operation *o, ui
 	if (o->kind != 0 && o->kind != h->kind)
 		return fault_set(why, IOB_E_WRONG_KIND, IOB_STEP_HANDLE, 0,
 				 "%s is for a %s handle, this is a %s handle", o->name,
-				 operation_kind_name(o->kind), operation_kind_name(h->kind));
+				 names_kind(o->kind), names_kind(h->kind));
 	if ((o->right & ~h->rights) != 0 && h->kind == IOB_KIND_DOMAIN)
 		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
-				 "%s needs right 0x%x, this handle has 0x%x", o->name, o->right,
-				 h->rights);
+				 "%s needs the right %s; this handle has %s", o->name,
+				 names_rights(o->right, needed), names_rights(h->rights, there));
 	return 0;
 }
 

@@ -59,6 +59,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stderr, NULL, _IONBF, 0);
+	log_start();
 	p.backend = s.backend;
 	s.glue = glue_mapper_for(s.backend);
 	s.channel = PRIV_FD_CHANNEL;

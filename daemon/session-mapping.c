@@ -12,6 +12,7 @@
 
 #include "daemon/log.h"
 #include "daemon/session.h"
+#include "proto/names.h"
 
 #define UNMAP_TRIES 100
 
@@ -32,17 +33,20 @@ static int check_flags(const struct handle *h, const struct iob_map_op *op, stru
 		       struct fault *why)
 {
 	uint32_t access = op->flags & (IOB_READ | IOB_WRITE);
+	char asked[NAMES_BYTES], registered[NAMES_BYTES];
 
 	if ((op->flags & ~(IOB_READ | IOB_WRITE | IOB_FIXED)) != 0 || access == 0)
 		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-				 "MAP: flags 0x%x are not known, or give no access", op->flags);
+				 "MAP: flags must be READ, WRITE or both, and may be FIXED, not %s",
+				 names_memory(op->flags, asked));
 	if (!m)
 		return fault_set(why, IOB_E_MEMORY_ID, IOB_STEP_MEMORY, 0,
 				 "memory %u is not registered on this handle", op->memory);
 	if ((access & ~m->access) != 0)
 		return fault_set(why, IOB_E_MEMORY_ACCESS, IOB_STEP_MEMORY, EACCES,
-				 "access 0x%x asked, memory %u is registered for 0x%x", access,
-				 op->memory, m->access);
+				 "%s asked, memory %u is registered for %s",
+				 names_memory(access, asked), op->memory,
+				 names_memory(m->access, registered));
 	if ((access & IOB_WRITE) && (h->flags & IOB_GRANT_READ_ONLY))
 		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
 				 "this grant lets devices only read");
@@ -69,15 +73,17 @@ static int check_extent(const struct domain *d, const struct iob_map_op *op, con
 
 static int check_budget(const struct domain *d, uint64_t length, struct fault *why)
 {
+	char asked[NAMES_BYTES], left[NAMES_BYTES], all[NAMES_BYTES];
+
 	if (d->map.count >= d->max_mappings)
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,
 				 "max-mappings: the domain has all its %u", d->max_mappings);
 	if (length > d->max_bytes - d->map.bytes)
 		return fault_set(why, IOB_E_QUOTA, IOB_STEP_LIMIT, 0,
-				 "max-bytes: 0x%llx asked, 0x%llx of 0x%llx left in the domain",
-				 (unsigned long long)length,
-				 (unsigned long long)(d->max_bytes - d->map.bytes),
-				 (unsigned long long)d->max_bytes);
+				 "max-bytes: %s asked, %s of %s left in the domain",
+				 names_bytes(length, asked),
+				 names_bytes(d->max_bytes - d->map.bytes, left),
+				 names_bytes(d->max_bytes, all));
 	return 0;
 }
 
@@ -123,6 +129,26 @@ static uint64_t auto_modulus(const struct domain *d, uint64_t length)
 	return page_bytes(d);
 }
 
+static int none_free(const struct handle *h, uint64_t length, uint64_t first, uint64_t last,
+		     struct fault *why)
+{
+	const char *what = last == h->window_last ? "the window of this handle" : "iova_limit";
+
+	if (last < AUTO_IOVA_FIRST)
+		return fault_set(why, IOB_E_IOVA_EXHAUSTED, IOB_STEP_RANGE, ENOSPC,
+				 "%s ends at 0x%llx: below 1 MiB only IOB_FIXED maps", what,
+				 (unsigned long long)last);
+	if (last < first)
+		return fault_set(why, IOB_E_IOVA_EXHAUSTED, IOB_STEP_RANGE, ENOSPC,
+				 "iova_limit 0x%llx is below the window of this handle, which "
+				 "begins at 0x%llx",
+				 (unsigned long long)last, (unsigned long long)first);
+	return fault_set(why, IOB_E_IOVA_EXHAUSTED, IOB_STEP_RANGE, ENOSPC,
+			 "no free 0x%llx bytes between iova 0x%llx and 0x%llx",
+			 (unsigned long long)length, (unsigned long long)first,
+			 (unsigned long long)last);
+}
+
 static int choose_iova(const struct handle *h, const struct iob_map_op *op, uint64_t *iova,
 		       struct fault *why)
 {
@@ -150,10 +176,7 @@ static int choose_iova(const struct handle *h, const struct iob_map_op *op, uint
 	want.max_holes = 0;
 	if (interval_map_find_gap(&d->map, &want, iova) == 0)
 		return 0;
-	return fault_set(why, IOB_E_IOVA_EXHAUSTED, IOB_STEP_RANGE, ENOSPC,
-			 "no free 0x%llx bytes between iova 0x%llx and 0x%llx",
-			 (unsigned long long)op->length, (unsigned long long)want.first,
-			 (unsigned long long)last);
+	return none_free(h, op->length, want.first, last, why);
 }
 
 static int check_map(const struct handle *h, const struct iob_map_op *op, struct memory *m,

@@ -24,6 +24,7 @@
 
 #include "daemon/session-closer.h"
 #include "daemon/session.h"
+#include "proto/names.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -171,10 +172,15 @@ int memory_check_seals(struct memory *m, uint64_t batch, uint32_t access, struct
 static int memory_admit(const struct handle *h, const struct iob_memory_add_req *req,
 			struct fault *why)
 {
-	if (req->flags != 0 || req->access == 0 || (req->access & ~(IOB_READ | IOB_WRITE)) != 0)
+	char asked[NAMES_BYTES];
+
+	if (req->flags != 0)
 		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
-				 "MEMORY_ADD: access 0x%x, flags 0x%x are not known", req->access,
-				 req->flags);
+				 "MEMORY_ADD: there are no flags, but 0x%x was given", req->flags);
+	if (req->access == 0 || (req->access & ~(IOB_READ | IOB_WRITE)) != 0)
+		return fault_set(why, IOB_E_UNSUPPORTED, IOB_STEP_PARSE, 0,
+				 "MEMORY_ADD: access must be READ, WRITE or both, not %s",
+				 names_memory(req->access, asked));
 	if ((req->access & IOB_WRITE) && (h->flags & IOB_GRANT_READ_ONLY))
 		return fault_set(why, IOB_E_RIGHTS, IOB_STEP_HANDLE, 0,
 				 "this grant lets devices only read");

@@ -79,20 +79,6 @@ const char *operation_name(uint16_t op)
 	return o ? o->name : "?";
 }
 
-const char *operation_kind_name(uint32_t kind)
-{
-	switch (kind) {
-	case IOB_KIND_CONNECTION:
-		return "connection";
-	case IOB_KIND_DOMAIN:
-		return "domain";
-	case IOB_KIND_DEVICE:
-		return "device";
-	default:
-		return "unknown";
-	}
-}
-
 int operation_take(const void *in, size_t have, void *out, size_t know, size_t min)
 {
 	const uint8_t *p = in;

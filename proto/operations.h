@@ -27,8 +27,6 @@ struct operation {
 const struct operation *operation_find(uint16_t op);
 /* Name of an op for messages; "?" when unknown. */
 const char *operation_name(uint16_t op);
-/* "connection", "domain", "device". */
-const char *operation_kind_name(uint32_t kind);
 
 /*
  * Copy a record of have bytes into out of know bytes: a shorter one is completed with zeros, down

@@ -28,5 +28,6 @@ Suite *death_suite(void);
 Suite *monitor_suite(void);
 Suite *drivers_suite(void);
 Suite *restart_suite(void);
+Suite *words_suite(void);
 
 #endif

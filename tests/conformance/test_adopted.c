@@ -65,6 +65,11 @@ static void connects_thrice(void)
 		ok(iob_connect(broker_socket(), &conns[i]));
 }
 
+static void connects(void)
+{
+	ok(iob_connect(broker_socket(), &conns[0]));
+}
+
 static void connects_more(void)
 {
 	for (int i = 3; i < 6; i++)
@@ -129,6 +134,40 @@ START_TEST(a_uid_is_not_given_twice)
 }
 END_TEST
 
+/* A session taken over would connect as the uid it has. Here bob plays it, whose uid alice's session
+ * was started with; a rule that names him came with another range. */
+static void is_denied(void)
+{
+	refused(iob_connect(broker_socket(), &conn), IOB_E_DENIED);
+	ck_assert_ptr_nonnull(strstr(iob_error()->text, "one of the broker's own sessions"));
+}
+
+static void is_let_in(void)
+{
+	conn = connected();
+}
+
+START_TEST(an_adopted_session_is_no_client)
+{
+	char uids[64];
+
+	if (!users_differ()) /* sessions run as the runner, whatever the number */
+		return;
+	snprintf(uids, sizeof(uids), "session-uid-base = %u\nmax-sessions = 1\n", user_uid(BOB));
+	start("adopted-client", uids);
+	broker_sessions_wait(0);
+	as(ALICE, connects);
+	reload("max-sessions = 8\n", RULE "[allow bob]\nuser = $bob\n");
+	broker_restarts();
+	ck_assert(broker_log_gets("goes on, process"));
+	as(BOB, is_denied);
+	as(ALICE, asks);
+	user_exits(ALICE);
+	broker_sessions_wait(0);
+	as(BOB, is_let_in);
+}
+END_TEST
+
 /* ---- as much as can be kept ---- */
 
 #define ROOM 14
@@ -168,6 +207,7 @@ Suite *adopted_suite(void)
 		return s;
 	tcase_add_test(tc, who_is_named_no_more_keeps_his_rate);
 	tcase_add_test(tc, a_uid_is_not_given_twice);
+	tcase_add_test(tc, an_adopted_session_is_no_client);
 	tcase_add_test(tc, no_more_is_taken_than_is_kept);
 	return s;
 }

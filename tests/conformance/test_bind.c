@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening a device, putting it into a domain, taking it out, and who may not. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -146,6 +147,7 @@ static void alice_finds_it_busy(void)
 
 	conn = connected();
 	refused(iob_device_open(conn, device_name(EDU_1), 0, &d, NULL), IOB_E_BUSY);
+	ck_assert_int_eq(iob_error()->sys_errno, EBUSY);
 }
 
 START_TEST(second_opener_is_refused)
@@ -192,11 +194,37 @@ static void opens_twice(void)
 {
 	iob_device *d;
 
+	uint64_t begin;
+
 	bob_opens();
+	begin = now_ms();
 	refused(iob_device_open(conn, device_name(EDU_1), 0, &d, NULL), IOB_E_BUSY);
+	ck_assert_int_eq(iob_error()->sys_errno, EALREADY);
+	ck_assert_ptr_nonnull(strstr(iob_error()->text, "you have it open already"));
+	if (!broker_is_shaken()) /* patience takes more than two seconds */
+		ck_assert_uint_lt(now_ms() - begin, 1000 * patience());
 	iob_device_close(device);
 	device = device_opened_when_free(conn, EDU_1);
 }
+
+/* In a row on one connection, where nobody is slow to hear of it but the broker. */
+static void reopens(void)
+{
+	struct iob_status_rep status;
+
+	bob_opens();
+	for (int i = 0; i < 200; i++) {
+		ok(iob_status(conn, &status));
+		iob_device_close(device);
+		ok(iob_device_open(conn, device_name(EDU_1), 0, &device, NULL));
+	}
+}
+
+START_TEST(device_is_opened_again_at_once)
+{
+	as(BOB, reopens);
+}
+END_TEST
 
 START_TEST(device_is_opened_once)
 {
@@ -347,6 +375,7 @@ Suite *bind_suite(void)
 	tcase_add_test(tc, second_opener_is_refused);
 	tcase_add_test(tc, device_just_given_back_can_be_opened);
 	tcase_add_test(tc, device_is_opened_once);
+	tcase_add_test(tc, device_is_opened_again_at_once);
 	tcase_add_test(tc, group_is_not_split_between_clients);
 	tcase_add_test(tc, group_stays_in_one_domain);
 	tcase_add_test(tc, interrupt_window_is_reserved);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Connecting, and what a user sees of devices, of domains and of the broker itself. */
+#define _GNU_SOURCE /* memmem() */
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -220,6 +223,45 @@ START_TEST(connections_come_and_go)
 }
 END_TEST
 
+/* ---- what a session starts with ---- */
+
+static void alice_connects(void)
+{
+	conn = connected();
+}
+
+#ifdef IOB_INSTRUMENTED
+#define ENVIRONMENT_ENDS_THERE(bytes, said) true /* the instruments need more of it */
+#else
+#define ENVIRONMENT_ENDS_THERE(bytes, said) ((bytes) == sizeof(said))
+#endif
+
+/* Of the monitor's environment only where its log goes: a process is looked at by root only. */
+START_TEST(session_starts_with_next_to_no_environment)
+{
+	static const char said[] = "JOURNAL_STREAM=1:2";
+	char path[64], text[8192];
+	size_t n;
+	FILE *f;
+
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	broker_start(
+		&(struct broker_options){ .name = "environment", .alone = broker_is_shaken() });
+	broker_sessions_wait(0);
+	as(ALICE, alice_connects);
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)broker_session_new());
+	f = users_differ() ? fopen(path, "re") : NULL;
+	ck_assert(f || !users_differ());
+	if (!f)
+		return;
+	n = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	ck_assert_ptr_nonnull(memmem(text, n, said, sizeof(said)));
+	ck_assert(ENVIRONMENT_ENDS_THERE(n, said));
+	ck_assert(!broker_log_has("<6>")); /* the log is another stream */
+}
+END_TEST
+
 Suite *connection_suite(void)
 {
 	Suite *s = suite_create("connection");
@@ -233,5 +275,7 @@ Suite *connection_suite(void)
 	tcase_add_test(tc, status_counts_what_there_is);
 	tcase_add_test(tc, connections_come_and_go);
 	case_shared_end(tc);
+	tc = case_private(s, "connection environment");
+	tcase_add_test(tc, session_starts_with_next_to_no_environment);
 	return s;
 }

@@ -36,6 +36,21 @@ START_TEST(wrong_kinds_are_refused_in_both_orders)
 }
 END_TEST
 
+/* A connection is no object to bind. */
+static void connections(void)
+{
+	open_both();
+	refused(iob_domain_bind(domain, iob_conn_fd(conn)), IOB_E_WRONG_KIND);
+	refused(iob_device_bind(device, iob_conn_fd(conn)), IOB_E_WRONG_KIND);
+	ok(iob_domain_bind(domain, iob_device_fd(device)));
+}
+
+START_TEST(connections_are_of_the_wrong_kind)
+{
+	as(ALICE, connections);
+}
+END_TEST
+
 static void both_refuse(int fd)
 {
 	refused(iob_domain_bind(domain, fd), IOB_E_BAD_HANDLE);
@@ -55,7 +70,6 @@ static void not_handles(void)
 	both_refuse(pair[0]);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	both_refuse(pair[1]);
-	both_refuse(iob_conn_fd(conn)); /* a connection is no object to bind */
 	ok(iob_domain_bind(domain, iob_device_fd(device)));
 }
 
@@ -244,6 +258,7 @@ Suite *handles_suite(void)
 	TCase *tc = case_shared(s, "handles");
 
 	tcase_add_test(tc, wrong_kinds_are_refused_in_both_orders);
+	tcase_add_test(tc, connections_are_of_the_wrong_kind);
 	tcase_add_test(tc, what_is_no_handle_is_refused);
 	tcase_add_test(tc, handles_of_gone_domains_are_refused);
 	tcase_add_test(tc, domain_owner_binds_a_device_given_to_her);

@@ -6,6 +6,18 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${IOB_BUILD:-$here/../../build}
 
+# What has to go, however it ends.
+dir='' stage='' daemon=''
+clean_up() {
+	if [ -n "$daemon" ]; then
+		kill "$daemon" 2>/dev/null || true
+		wait "$daemon" 2>/dev/null || true
+	fi
+	rm -rf ${dir:+"$dir"} ${stage:+"$stage"}
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
 heading() { printf '\n== %s\n' "$*"; }
 
 # DIR BACKEND: the daemon for it, and a configuration that names A and B, and nobody else.
@@ -38,13 +50,13 @@ wait_for_socket() {
 }
 
 story_here() { # BACKEND
-	local dir status=0
+	local status=0
 	dir=$(mktemp -d /tmp/iommu-broker-demo.XXXXXX)
 	chmod 755 "$dir"
 	configure "$dir" "$1"
 	IOB_SIM_LOG=$dir/faults "$build/bin/iommu-brokerd" --config "$dir/iommu-broker.conf" \
 		2>"$dir/log" &
-	local daemon=$!
+	daemon=$!
 	wait_for_socket "$dir/socket" "$dir/log"
 	heading "A maps, B drives; the daemon (pid $daemon) parses no byte of either"
 	IOMMU_BROKER_SOCKET=$dir/socket \
@@ -54,14 +66,11 @@ story_here() { # BACKEND
 		sed 's/^/  /'
 	heading "what is left: status of the broker after A and B are gone"
 	IOMMU_BROKER_SOCKET=$dir/socket "$build/bin/iommuctl" status 2>&1 | sed 's/^/  /' || true
-	kill "$daemon"
-	wait "$daemon" 2>/dev/null || true
-	rm -rf "$dir"
 	return "$status"
 }
 
 story_in_vm() {
-	local stage status=0 kind
+	local status=0 kind
 	"$here/../vm/kernels.sh"
 	stage=$(mktemp -d)
 	mkdir -p "$stage/demo/build" "$stage/demo/tests/demo"
@@ -76,7 +85,6 @@ story_in_vm() {
 		heading "in a VM, backend $kind, QEMU's edu device behind an emulated VT-d"
 		"$here/../vm/run.sh" "$kind" "$stage" || status=$?
 	done
-	rm -rf "$stage"
 	return "$status"
 }
 

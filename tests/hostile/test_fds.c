@@ -155,7 +155,6 @@ static void not_handles(void)
 	raw_open_all();
 	fds[n++] = memory_make(PAGE, SEALED).fd;
 	fds[n++] = eventfd(0, 0);
-	fds[n++] = raw_handles.conn;
 	for (size_t i = 0; i < n; i++) {
 		raw_refused(raw_ask_fds(raw_handles.domain, IOB_OP_DOMAIN_BIND, NULL, 0, &fds[i],
 					1),
@@ -164,7 +163,13 @@ static void not_handles(void)
 					1),
 			    IOB_E_BAD_HANDLE);
 	}
-	/* its own socket, and another of the same kind */
+	/* its own socket, and another of the same kind; a connection is neither */
+	raw_refused(raw_ask_fds(raw_handles.domain, IOB_OP_DOMAIN_BIND, NULL, 0, &raw_handles.conn,
+				1),
+		    IOB_E_WRONG_KIND);
+	raw_refused(raw_ask_fds(raw_handles.device, IOB_OP_DEVICE_BIND, NULL, 0, &raw_handles.conn,
+				1),
+		    IOB_E_WRONG_KIND);
 	raw_refused(raw_ask_fds(raw_handles.domain, IOB_OP_DOMAIN_BIND, NULL, 0,
 				&raw_handles.domain, 1),
 		    IOB_E_WRONG_KIND);

@@ -155,7 +155,9 @@ static void make_kernel(void)
 	tree_put("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "N\n");
 	tree_put("/sys/module/iommufd/parameters/allow_unsafe_interrupts", "N\n");
 	tree_put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
-	tree_put("/boot/config-" RELEASE, "CONFIG_IOMMUFD=y\n# CONFIG_IOMMUFD_TEST is not set\n");
+	tree_put("/boot/config-" RELEASE,
+		 "CONFIG_IOMMUFD=y\n# CONFIG_IOMMUFD_TEST is not set\n"
+		 "CONFIG_VFIO=m\nCONFIG_VFIO_IOMMU_TYPE1=m\nCONFIG_VFIO_PCI=m\n");
 }
 
 static void make_devices(void)

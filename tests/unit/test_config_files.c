@@ -198,10 +198,10 @@ START_TEST(uids_are_checked_over_all_files)
 {
 	put("main", "[daemon]\nsession-uid-base = 1000\n");
 	put("conf.d/1.conf", "\n[allow a]\nuser = 1001\n");
-	expect_wrong("conf.d/1.conf:2", "own sessions");
+	expect_wrong("conf.d/1.conf:3", "own sessions");
 	put("main", "[allow a]\nuser = 1001\n");
 	put("conf.d/1.conf", "[daemon]\nsession-uid-base = 1000\n");
-	expect_wrong("main:1", "own sessions");
+	expect_wrong("main:2", "own sessions");
 }
 END_TEST
 
@@ -426,11 +426,78 @@ START_TEST(check_tells_who_may_what)
 	says(out, "77 operations");
 	says(out, "conf.d/1.conf:1\n  group root (0)");
 	says(out, "no device");
-	says(out, "may not make domains; sees the domains of all");
+	says(out, "may not make domains; sees devices and domains of all");
 	put("main", "");
 	unlink(in_top("conf.d/1.conf"));
 	ck_assert_int_eq(check(out, err), 0);
 	says(out, "nobody gets a device");
+}
+END_TEST
+
+/* Each line has the same mistake, which must not hide the others. */
+START_TEST(check_tells_of_dos_once)
+{
+	char out[4096], err[8192];
+
+	put("main", "[daemon]\r\nbackend = x\r\nsim-devices = 4\r\n");
+	put("conf.d/1.conf", "[allow a]\r\nuser = root\r\n");
+	ck_assert_int_eq(check(out, err), 1);
+	says(err, "main:1: line ends of DOS (CR LF)\n");
+	says(err, "main:2: backend must be");
+	says(err, "not \"x\"\n");
+	says(err, "conf.d/1.conf:1: line ends of DOS (CR LF)\n");
+	ck_assert_uint_eq(lines(err), 3);
+}
+END_TEST
+
+START_TEST(check_tells_of_drivers)
+{
+	char out[4096], err[8192];
+
+	put("main", "[drivers]\nvfio-pci = 0000:01:00.0 class:0108\n"
+		    "[allow a]\nuser = root\ndevice = 0000:01:00.0\ndrivers = yes\n"
+		    "max-mappings = 1\nmax-domains = 1\n");
+	put("conf.d/1.conf", "[drivers]\nvfio-pci = 1234:11e8\n"
+			     "[allow b]\nuser = 4242\ndevice = *\n");
+	ck_assert_int_eq(check(out, err), 0);
+	ck_assert_str_eq(err, "");
+	says(out, "at the start to vfio-pci: 0000:01:00.0, class:0108, 1234:11e8\n");
+	says(out, "access: mediated\n"
+		  "  may move these devices between the host's driver and vfio-pci\n");
+	says(out, "200 domains made, devices opened and bound, drivers looked at or changed\n");
+	says(out, "in 1 mapping; 16 connections, 1 domain, 16 devices\n");
+	ck_assert_ptr_null(strstr(strstr(out, "[allow b]"), "may move"));
+	put("main", "[allow a]\nuser = root\n");
+	unlink(in_top("conf.d/1.conf"));
+	ck_assert_int_eq(check(out, err), 0);
+	ck_assert_ptr_null(strstr(out, "vfio-pci"));
+}
+END_TEST
+
+/* What stands there to no purpose is told of, and is no mistake. */
+START_TEST(check_warns_of_what_has_no_effect)
+{
+	char out[4096], err[8192];
+
+	put("main", "[daemon]\nmax-sessions = 8\n"
+		    "[allow a]\nuser = 4242\naccess = fd\n"
+		    "[allow d]\nuser = 4242\ndrivers = yes\n"
+		    "[allow many]\nuser = 4242\nmax-sessions = 9\n"
+		    "[allow none]\nuser = 4243\nmax-sessions = 0\n");
+	ck_assert_int_eq(check(out, err), 0);
+	says(out, "right");
+	says(err, "main:3: warning: [allow a]: access without device");
+	says(err, "main:6: warning: [allow d]: drivers = yes without device");
+	says(err, "main:9: warning: [allow many]: max-sessions = 9 is above the 8 of the daemon");
+	says(err, "main:12: warning: [allow none]: max-sessions = 0: user 4243 can never connect");
+	ck_assert_uint_eq(lines(err), 4);
+	/* Another rule lets them connect; the default is above the daemon's, but nobody wrote it. */
+	put("main", "[daemon]\nmax-sessions = 8\n"
+		    "[allow a]\nuser = 4242\ndevice = *\naccess = fd\nmax-sessions = 8\n"
+		    "[allow more]\nuser = root 4242\ngroup = root\nmax-sessions = 0\n");
+	put("conf.d/1.conf", "[allow b]\nuser = 1\ndevice = *\ndrivers = yes\n");
+	ck_assert_int_eq(check(out, err), 0);
+	ck_assert_str_eq(err, "");
 }
 END_TEST
 
@@ -513,7 +580,10 @@ Suite *test_config_files_suite(void)
 		so_many_files,
 		names_are_asked_of_whom_one_likes,
 		check_tells_who_may_what,
+		check_tells_of_drivers,
+		check_warns_of_what_has_no_effect,
 		check_tells_all_problems,
+		check_tells_of_dos_once,
 		check_stops_at_some_time,
 	};
 	Suite *suite = suite_create("config_files");

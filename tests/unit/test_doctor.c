@@ -177,6 +177,34 @@ static void module_files_gone(void)
 	tree_delete(MODULES);
 }
 
+/* The names of what depends on VFIO are not in a configuration without it. */
+static void built_without_vfio(void)
+{
+	module_files_gone();
+	tree_put("/boot/config-6.20.1-test",
+		 "CONFIG_MODULES=y\n# CONFIG_VFIO is not set\nCONFIG_VFIO_PCIE=y\n");
+}
+
+/* It has no /proc/modules, and may say nothing of how it was built. */
+static void kernel_without_modules(void)
+{
+	module_files_gone();
+	tree_delete("/proc/modules");
+	tree_delete("/boot");
+}
+
+/* The kernel's own word goes before what lies in /boot. */
+static void built_without_vfio_says_the_kernel(void)
+{
+	char command[256];
+
+	module_files_gone();
+	snprintf(command, sizeof(command),
+		 "echo '# CONFIG_VFIO is not set' | gzip > %s/proc/config.gz", tree_root);
+	ck_assert_int_eq(system(command), 0);
+	view.gzip = access("/usr/bin/gzip", X_OK) == 0 ? "/usr/bin/gzip" : "/bin/gzip";
+}
+
 static void no_backend(void)
 {
 	tree_delete(TYPE1);
@@ -502,6 +530,26 @@ static void no_resource_capability(void)
 	tree_put("/proc/4242/status", "Name:\tiommu-brokerd\nCapEff:\t00000000000400e0\n");
 }
 
+/* Started by a hand, though systemd has units: its control group is not the service's. */
+static void started_by_hand(void)
+{
+	tree_put("/proc/4242/cgroup", "0::/user.slice/user-0.slice/session-1.scope\n");
+	no_resource_capability();
+}
+
+/* systemd runs, but has no unit of the broker's. */
+static void limited_without_units(void)
+{
+	no_units();
+	no_resource_capability();
+}
+
+static void no_rules_by_hand(void)
+{
+	started_by_hand();
+	no_rules();
+}
+
 static void few_tasks(void)
 {
 	tree_put(SERVICE "/pids.max", "512\n");
@@ -516,6 +564,12 @@ static void few_descriptors(void)
 {
 	tree_put("/proc/4242/limits", "Max locked memory         unlimited  unlimited  bytes\n"
 				      "Max open files            1024       1024       files\n");
+}
+
+static void few_descriptors_by_hand(void)
+{
+	started_by_hand();
+	few_descriptors();
 }
 
 /* ---- the table ---- */
@@ -563,6 +617,12 @@ static const struct {
 	  "installed but not loaded", "modprobe vfio_pci" },
 	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, vfio_pci_not_built, "vfio_pci", "6.20.1-test",
 	  "CONFIG_VFIO_PCI" },
+	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, built_without_vfio, "vfio_pci", "6.20.1-test",
+	  "CONFIG_VFIO_PCI" },
+	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, kernel_without_modules, "vfio_pci",
+	  "6.20.1-test", "CONFIG_VFIO_PCI" },
+	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, built_without_vfio_says_the_kernel, "vfio_pci",
+	  "6.20.1-test", "CONFIG_VFIO_PCI" },
 	{ DOCTOR_IS_MODULE_FILES_MISSING, DOCTOR_ERROR, module_files_gone, "vfio_pci",
 	  "/lib/modules/6.20.1-test", "reboot" },
 	{ DOCTOR_IS_MODULE_NOT_LOADED, DOCTOR_ERROR, no_backend, "vfio_iommu_type1", "not loaded",
@@ -673,6 +733,14 @@ static const struct {
 	  "daemon-reload" },
 	{ DOCTOR_IS_MEMLOCK_LIMITED, DOCTOR_WARNING, no_resource_capability, "iommu-brokerd",
 	  "64 KiB", "LimitMEMLOCK=infinity" },
+	{ DOCTOR_IS_MEMLOCK_LIMITED, DOCTOR_WARNING, started_by_hand, "iommu-brokerd", "64 KiB",
+	  "ulimit -l unlimited" },
+	{ DOCTOR_IS_MEMLOCK_LIMITED, DOCTOR_WARNING, limited_without_units, "iommu-brokerd",
+	  "64 KiB", "end iommu-brokerd (process 4242)" },
+	{ DOCTOR_IS_SERVICE_DESCRIPTORS, DOCTOR_WARNING, few_descriptors_by_hand, "iommu-brokerd",
+	  "1024", "ulimit -n 4096" },
+	{ DOCTOR_IS_POLICY_EMPTY, DOCTOR_ERROR, no_rules_by_hand, CONF, "no [allow]",
+	  "kill -HUP 4242" },
 	{ DOCTOR_IS_SERVICE_TASKS, DOCTOR_WARNING, few_tasks, "pids.max", "512 processes",
 	  "TasksMax=2112" },
 	{ DOCTOR_IS_SERVICE_MEMORY, DOCTOR_NOTE, bounded_memory, "memory.max", "1024 MiB", NULL },
@@ -793,6 +861,91 @@ START_TEST(simulator_needs_no_hardware)
 }
 END_TEST
 
+/* A simulator that answers was started to try things out, whatever the configuration says. */
+START_TEST(simulator_that_answers)
+{
+	broker_simulates();
+	no_table();
+	none_on_vfio();
+	no_config();
+	doctor_run(&view);
+	ck_assert_uint_eq(doctor_count(&view, DOCTOR_ERROR), 0);
+	ck_assert_int_eq(find(DOCTOR_IS_IOMMU_OFF_IN_FIRMWARE, NULL)->severity, DOCTOR_NOTE);
+	ck_assert_int_eq(find(DOCTOR_IS_CONFIG_MISSING, NULL)->severity, DOCTOR_NOTE);
+}
+END_TEST
+
+/* Another configuration, with the folder beside it; the usual one is not looked at. */
+START_TEST(configuration_that_was_named)
+{
+	no_config();
+	tree_put("/srv/broker.conf", "[daemon]\nbackend = type1\n[allow b]\nuser = bob\n");
+	tree_put("/srv/conf.d/1.conf", "[allow c]\nuser = bob\ndevice = 0000:7e:00.0\n");
+	tree_put("/srv/other.d/1.conf", "[allow d]\nuser = bob\ndevice = 0000:7d:00.0\n");
+	view.config = "/srv/broker.conf";
+	view.config_asked = true;
+	doctor_run(&view);
+	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_MISSING, NULL));
+	ck_assert_ptr_nonnull(find(DOCTOR_IS_CONFIG, "/srv/broker.conf"));
+	ck_assert_str_eq(view.policy.backend, "type1");
+	ck_assert_ptr_nonnull(find(DOCTOR_IS_POLICY_DEVICE_ABSENT, "0000:7e:00.0"));
+	ck_assert_ptr_null(find(DOCTOR_IS_POLICY_DEVICE_ABSENT, "0000:7d:00.0"));
+}
+END_TEST
+
+/* The command looks where packages and "make install" put it. */
+START_TEST(program_below_the_directory)
+{
+	static const char *const places[] = { "/usr/sbin", "/usr/local/sbin" };
+	const char *build = getenv("IOB_BUILD");
+	char command[512], text[16];
+	FILE *pipe;
+
+	for (int i = 0; i < 3; i++) {
+		char program[64];
+
+		tree_delete("/usr");
+		snprintf(program, sizeof(program), "%s/iommu-brokerd", places[i % 2]);
+		if (i < 2)
+			tree_program(program, "#!/bin/sh\ntouch $0.was-run\n");
+		snprintf(command, sizeof(command),
+			 "%s/bin/iommuctl doctor --root %s | grep -c brokerd-missing; "
+			 "ls %s/usr/*bin %s/usr/local/*bin 2>/dev/null | grep was-run",
+			 build ? build : "build", tree_root, tree_root, tree_root);
+		tree_put("/usr/x", "");
+		pipe = popen(command, "r");
+		ck_assert_ptr_nonnull(pipe);
+		text[fread(text, 1, sizeof(text) - 1, pipe)] = '\0';
+		pclose(pipe);
+		ck_assert_str_eq(text, i < 2 ? "0\n" : "1\n");
+	}
+}
+END_TEST
+
+/* What was asked about is an error, though a simulator answers. */
+START_TEST(named_configuration_matters)
+{
+	broker_simulates();
+	view.config = "/srv/broker.conf";
+	view.config_asked = true;
+	doctor_run(&view);
+	ck_assert_int_eq(find(DOCTOR_IS_CONFIG_MISSING, NULL)->severity, DOCTOR_ERROR);
+}
+END_TEST
+
+/* A program of another machine is seen, and not run. */
+START_TEST(foreign_programs_are_not_run)
+{
+	wrong_config();
+	view.brokerd_foreign = true;
+	doctor_run(&view);
+	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_WRONG, NULL));
+	ck_assert_ptr_null(find(DOCTOR_IS_BROKERD_MISSING, NULL));
+	ck_assert_ptr_nonnull(find(DOCTOR_IS_PROGRAMS, NULL));
+	ck_assert_ptr_nonnull(strstr(find(DOCTOR_IS_CONFIG_UNCHECKED, NULL)->text, "not run"));
+}
+END_TEST
+
 /* Names of files, and what other programs print, reach a terminal. */
 START_TEST(no_control_characters)
 {
@@ -866,6 +1019,11 @@ Suite *test_doctor_suite(void)
 	tcase_add_test(tc, every_sibling_is_blamed);
 	tcase_add_test(tc, harmless_kernel_line);
 	tcase_add_test(tc, simulator_needs_no_hardware);
+	tcase_add_test(tc, simulator_that_answers);
+	tcase_add_test(tc, configuration_that_was_named);
+	tcase_add_test(tc, named_configuration_matters);
+	tcase_add_test(tc, foreign_programs_are_not_run);
+	tcase_add_test(tc, program_below_the_directory);
 	tcase_add_test(tc, no_control_characters);
 	tcase_add_test(tc, what_only_root_sees);
 	tcase_add_test(tc, empty_tree);

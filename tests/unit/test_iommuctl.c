@@ -200,7 +200,6 @@ START_TEST(json_of_doctor)
 	struct json_object *top, *finding;
 
 	doctor_init(&d, "/nowhere");
-	d.hardware_matters = true;
 	doctor_add(&d, DOCTOR_ERROR, DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:03.1", "text\033[1m");
 	doctor_why(&d, "why");
 	doctor_mend(&d, "mend");
@@ -218,6 +217,57 @@ START_TEST(json_of_doctor)
 	ck_assert_str_eq(json_object_get_string(member(finding, "text")), "text?[1m");
 	ck_assert_str_eq(json_object_get_string(first_of(finding, "mend")), "mend");
 	json_object_put(top);
+}
+END_TEST
+
+/* One object, whatever failed first; and once. */
+START_TEST(json_of_errors)
+{
+	struct json_object *top, *error;
+	struct ctl_error left;
+
+	catch_output();
+	ck_assert_int_eq(ctl_declined(IOB_E_DENIED, "no \"rule\""), CTL_FAILED);
+	ck_assert_int_eq(ctl_declined(CTL_NO_CODE, "not done"), CTL_FAILED);
+	ctl_json_error();
+	ctl_json_error();
+	top = caught_json();
+	has_members(top, "error");
+	error = member(top, "error");
+	has_members(error, "code step errno text");
+	ck_assert_str_eq(json_object_get_string(member(error, "code")), "IOB_E_DENIED");
+	ck_assert_str_eq(json_object_get_string(member(error, "step")), "none");
+	ck_assert_int_eq(json_object_get_int(member(error, "errno")), 0);
+	ck_assert_str_eq(json_object_get_string(member(error, "text")), "no \"rule\"");
+	json_object_put(top);
+	ck_assert(!ctl_error_take(&left));
+
+	catch_output();
+	ctl_declined(CTL_NO_CODE, "not done");
+	ctl_json_drivers(NULL, 0, 0, false);
+	top = caught_json();
+	has_members(top, "moved devices error");
+	ck_assert_ptr_null(member(member(top, "error"), "code"));
+	json_object_put(top);
+}
+END_TEST
+
+/* ---- tables ---- */
+
+START_TEST(no_blanks_end_a_line)
+{
+	static const char *const heading[] = { "NAME", "WHAT", NULL };
+	struct ctl_table table = { 0 };
+	char text[256];
+
+	ctl_table_heading(&table, heading);
+	ctl_cell(ctl_table_row(&table)->cells[0], "a");
+	ctl_cell(ctl_table_row(&table)->cells[1], "b");
+	catch_output();
+	ctl_table_print(&table);
+	caught_text(text, sizeof(text));
+	ctl_table_free(&table);
+	ck_assert_str_eq(text, "NAME  WHAT\na\n      b\n");
 }
 END_TEST
 
@@ -306,7 +356,12 @@ static const struct {
 	{ "maps --domain 7x", 2, "a domain id is a number" },
 	{ "maps --domain 7 8", 2, "two domains" },
 	{ "devices --domain 7", 2, "--domain is not for" },
-	{ "status --root /", 2, "--root and --brokerd are not for" },
+	{ "status --root /", 2, "--config, --root and --brokerd are not for" },
+	{ "status --config /x", 2, "--config, --root and --brokerd are not for" },
+	{ "--socket /nowhere/at/all doctor --config /nowhere/x.conf", 1,
+	  "there is no configuration /nowhere/x.conf" },
+	{ "--socket /nowhere/at/all doctor --config x.conf", 1, "/x.conf" },
+	{ "doctor --root /tmp --config x.conf", 2, "begins with a slash" },
 	{ "status x", 2, "too many arguments" },
 	{ "doctor x", 2, "too many arguments" },
 	{ "doctor --root /nowhere/at/all", 2, "No such file" },
@@ -315,6 +370,12 @@ static const struct {
 	{ "--version", 0, "iommuctl " IOB_VERSION },
 	{ "--help", 0, "doctor" },
 	{ "--socket /nowhere/at/all status", 1, "IOB_E_CONNECT" },
+	{ "--socket /nowhere/at/all status", 1, "see iommuctl doctor" },
+	{ "--socket /nowhere/at/all --json status 2>/dev/null #", 1,
+	  "\"code\": \"IOB_E_CONNECT\"" },
+	{ "--timeout 1x status", 2, "a number of seconds" },
+	{ "--timeout 86401 status", 2, "a number of seconds" },
+	{ "--timeout 1 doctor", 2, "--timeout is not for" },
 	{ "--socket /nowhere/at/all doctor", 1, "there is no socket /nowhere/at/all" },
 	{ "--socket /nowhere/at/all --json doctor", 1, "\"id\": \"socket-missing\"" },
 };
@@ -345,6 +406,11 @@ static const struct {
 	{ "iommuctl status --j", "iommuctl status --j", "--json\n" },
 	{ "iommuctl doctor --r", "iommuctl doctor --r", "--root\n" },
 	{ "iommuctl status --r", "iommuctl status --r", "" },
+	{ "iommuctl doctor --c", "iommuctl doctor --c", "--config\n" },
+	{ "iommuctl status --t", "iommuctl status --t", "--timeout\n" },
+	{ "iommuctl -t 5 st", "iommuctl -t 5 st", "status\n" },
+	{ "iommuctl --timeout = 5 st", "iommuctl --timeout=5 st", "status\n" },
+	{ "iommuctl -t 5", "iommuctl -t 5", "" },
 	{ "iommuctl devices 00", "iommuctl devices 00", "0000:00:03.0\n0000:00:1f.2\n" },
 	{ "iommuctl bind 0000 : 00 : 1", "iommuctl bind 0000:00:1", "1f.2\n" },
 	{ "iommuctl unbind 0000 : 00 : 0", "iommuctl unbind 0000:00:0", "03.0\n" },
@@ -387,6 +453,8 @@ Suite *test_iommuctl_suite(void)
 	tcase_add_test(tc, json_of_mappings);
 	tcase_add_test(tc, json_of_status);
 	tcase_add_test(tc, json_of_doctor);
+	tcase_add_test(tc, json_of_errors);
+	tcase_add_test(tc, no_blanks_end_a_line);
 	tcase_add_test(tc, names_of_devices);
 	tcase_add_loop_test(tc, options, 0, RUNS);
 #ifndef IOB_VALGRIND /* the shell is not ours to look at */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "proto/message.h"
+#include "proto/names.h"
 #include "proto/operations.h"
 
 Suite *test_proto_suite(void);
@@ -257,6 +258,35 @@ START_TEST(every_code_and_step_has_words)
 }
 END_TEST
 
+START_TEST(bits_have_names)
+{
+	char out[NAMES_BYTES];
+
+	ck_assert_str_eq(names_rights(0, out), "none");
+	ck_assert_str_eq(names_rights(IOB_RIGHT_ALL, out), "MAP UNMAP BIND INSPECT GRANT DIRECT");
+	ck_assert_str_eq(names_rights(UINT32_MAX, out),
+			 "MAP UNMAP BIND INSPECT GRANT DIRECT 0xffffffc0");
+	ck_assert_str_eq(names_rights(0x40, out), "0x40");
+	ck_assert_str_eq(names_access(IOB_ACCESS_MEDIATED | IOB_ACCESS_FD, out), "mediated and fd");
+	ck_assert_str_eq(names_memory(IOB_WRITE | IOB_FIXED | 8, out), "WRITE FIXED 0x8");
+	ck_assert_str_eq(names_kind(IOB_KIND_DOMAIN), "domain");
+	ck_assert_str_eq(names_kind(77), "unknown");
+}
+END_TEST
+
+START_TEST(bytes_are_exact)
+{
+	char out[NAMES_BYTES];
+
+	ck_assert_str_eq(names_bytes(0, out), "0");
+	ck_assert_str_eq(names_bytes(4095, out), "4095");
+	ck_assert_str_eq(names_bytes(4097 << 10, out), "4097K");
+	ck_assert_str_eq(names_bytes(UINT64_C(3) << 30, out), "3G");
+	ck_assert_str_eq(names_bytes(UINT64_C(1) << 50, out), "1024T");
+	ck_assert_str_eq(names_bytes(UINT64_MAX, out), "18446744073709551615");
+}
+END_TEST
+
 Suite *test_proto_suite(void)
 {
 	Suite *s = suite_create("proto");
@@ -277,6 +307,8 @@ Suite *test_proto_suite(void)
 	tcase_add_test(pure, table_is_complete);
 	tcase_add_test(pure, fault_texts_are_printable_and_bounded);
 	tcase_add_test(pure, every_code_and_step_has_words);
+	tcase_add_test(pure, bits_have_names);
+	tcase_add_test(pure, bytes_are_exact);
 	suite_add_tcase(s, records);
 	suite_add_tcase(s, pure);
 	return s;

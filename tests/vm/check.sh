@@ -81,7 +81,7 @@ declare -A host_device=([type1]='pci-serial,chardev=none,addr=0a.0'
 for kind in "${kinds[@]}"; do
 	say "$kind: booting"
 	mapfile -t extra < <(mixed_group "$kind")
-	"$vm_dir/run.sh" "$kind" --timeout 900 --qemu-arg -chardev --qemu-arg null,id=none \
+	"$vm_dir/run.sh" "$kind" --timeout 1800 --qemu-arg -chardev --qemu-arg null,id=none \
 		--qemu-arg -device --qemu-arg "${host_device[$kind]}" --out "$work/$kind.log" \
 		"${extra[@]}" "$stage" \
 		> >(sed -u "s/^/$kind: /") 2>&1 &
