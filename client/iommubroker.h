@@ -285,8 +285,10 @@ int iob_device_info(iob_device *device, struct iob_device_info_rep *out);
 int iob_device_region_info(iob_device *device, uint32_t index, struct iob_region_info_rep *out);
 int iob_device_irq_info(iob_device *device, uint32_t index, struct iob_irq_info_rep *out);
 
-/* Put the device into a domain; domain_fd is a domain handle with IOB_RIGHT_BIND and stays the
- * caller's. As iob_domain_bind(). */
+/*
+ * Put the device into a domain; domain_fd is a domain handle with IOB_RIGHT_BIND and stays the
+ * caller's. As iob_domain_bind(). The device does no DMA yet: see iob_device_bus_master().
+ */
 int iob_device_bind(iob_device *device, int domain_fd);
 
 /* Take the device out of its domain. After IOB_OK it does no DMA. IOB_E_NOT_BOUND. */
@@ -301,6 +303,15 @@ int iob_device_unbind(iob_device *device);
 int iob_device_read(iob_device *device, uint32_t region, uint64_t offset, void *data, size_t bytes);
 int iob_device_write(iob_device *device, uint32_t region, uint64_t offset, const void *data,
 		     size_t bytes);
+
+/*
+ * Let the device do DMA, or not: bus mastering, bit 2 of the 16-bit command register at offset 4 of
+ * IOB_REGION_CONFIG. It is off after every bind, and while it is, DMA and the interrupts that are
+ * written to memory (MSI, MSI-X) are dropped without an error. on: 0 or not 0. Unbinding turns it
+ * off, and so may iob_device_reset(). Not one access but two: nobody else should write the register
+ * meanwhile. As iob_device_read() and iob_device_write().
+ */
+int iob_device_bus_master(iob_device *device, int on);
 
 /* One register. */
 int iob_device_read32(iob_device *device, uint32_t region, uint64_t offset, uint32_t *value);
