@@ -127,10 +127,12 @@ int iob_domain_open(iob_conn *conn, uint32_t domain_id, iob_domain **out);
 
 /*
  * Open a device by its name ("0000:00:03.0"). access: IOB_ACCESS_*, 0 for mediated access. The
- * device is this client's until the last copy of *out is closed; then it is taken from its domain,
- * reset, and given back. *rec, if not NULL, receives the inventory record. A device that somebody
- * has is waited for, up to three seconds: its user may just have ended. IOB_E_NO_DEVICE,
- * IOB_E_DENIED, IOB_E_BUSY (someone has it), IOB_E_GROUP (or one of its group), IOB_E_UNSAFE, IOB_E_LIMIT.
+ * device is this client's until the last copy of *out is closed; then it is stopped, taken from its
+ * domain, reset if it has a reset, and given back. Without one (IOB_DEVICE_CAN_RESET) the next
+ * client can find what it remembers. *rec, if not NULL, receives the inventory record. A device
+ * that somebody has is waited for, up to three seconds: its user may just have ended.
+ * IOB_E_NO_DEVICE, IOB_E_DENIED, IOB_E_BUSY (someone has it), IOB_E_GROUP (or one of its group),
+ * IOB_E_UNSAFE, IOB_E_LIMIT.
  */
 int iob_device_open(iob_conn *conn, const char *name, uint32_t access, iob_device **out,
 		    struct iob_device_rec *rec);
@@ -270,15 +272,16 @@ int iob_domain_revoke(iob_domain *domain, uint32_t grant_id);
 /* As iob_domain_from_fd(), for a device. */
 int iob_device_from_fd(int fd, iob_device **out);
 
-/* Close this handle; NULL is fine. With the last copy the device is unbound, reset and given back.
- * Does not block. */
+/* Close this handle; NULL is fine. With the last copy the device is unbound, reset if it has a
+ * reset, and given back. Does not block. */
 void iob_device_close(iob_device *device);
 
 /* The socket: for poll(), iob_handle_send(), iob_domain_bind(). Not the VFIO device: that is
  * iob_device_vfio_fd(). Stays the library's; -1 for NULL. Does not block. */
 int iob_device_fd(const iob_device *device);
 
-/* Inventory record, domain, and how many regions and interrupt indexes it has (0 until bound). */
+/* Inventory record, domain, whether it has a reset (IOB_DEVICE_CAN_RESET), and how many regions and
+ * interrupt indexes. All but the record is 0 until it is bound. */
 int iob_device_info(iob_device *device, struct iob_device_info_rep *out);
 
 /* A region or an interrupt index. IOB_E_NOT_BOUND; IOB_E_RANGE: no such index. */
@@ -329,7 +332,7 @@ int iob_device_write64(iob_device *device, uint32_t region, uint64_t offset, uin
 int iob_device_set_irq(iob_device *device, uint32_t index, enum iob_irq_action action,
 		       uint32_t start, uint32_t count, const int *eventfds, uint32_t fd_count);
 
-/* Reset the device. IOB_E_NO_RESET, IOB_E_NOT_BOUND, IOB_E_DEVICE_IO. */
+/* Reset the device; it may have to be told again to master the bus. IOB_E_NO_RESET, IOB_E_NOT_BOUND, IOB_E_DEVICE_IO. */
 int iob_device_reset(iob_device *device);
 
 /*

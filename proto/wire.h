@@ -484,7 +484,7 @@ struct iob_revoke_req {
 IOB_ASSERT_SIZE(struct iob_revoke_req, 8);
 
 /* ---- device ---- */
-#define IOB_DEVICE_CAN_RESET (1u << 0)
+#define IOB_DEVICE_CAN_RESET (1u << 0) /* else it is only stopped when its user leaves it */
 
 struct iob_device_info_rep {
 	struct iob_device_rec rec;
