@@ -162,10 +162,10 @@ enum iob_step {
 	IOB_STEP_DRIVER = 23,	  /* changing the driver of a device */
 };
 
-/* Body of every reply whose code is not IOB_OK. text_bytes of UTF-8 text follow, no terminator. */
+/* Body of every reply whose code is not IOB_OK. text_bytes of printable ASCII follow, not ended. */
 struct iob_error_body {
 	uint32_t step;	     /* enum iob_step */
-	int32_t sys_errno;   /* errno of the failing system call, or 0 */
+	int32_t sys_errno;   /* errno of the failing system call, or one that fits, or 0 */
 	uint32_t text_bytes; /* at most IOB_MAX_TEXT */
 	uint32_t reserved;
 };
@@ -340,7 +340,7 @@ IOB_ASSERT_SIZE(struct iob_driver_set_rep, 8);
 
 /* ---- domain ---- */
 #define IOB_RIGHT_MAP	  (1u << 0) /* MEMORY_ADD, MEMORY_DROP, MAP */
-#define IOB_RIGHT_UNMAP	  (1u << 1) /* UNMAP, UNMAP_ALL */
+#define IOB_RIGHT_UNMAP	  (1u << 1) /* UNMAP, UNMAP_ALL: what anybody mapped in the window */
 #define IOB_RIGHT_BIND	  (1u << 2) /* put a device into the domain */
 #define IOB_RIGHT_INSPECT (1u << 3) /* DOMAIN_INFO in full, MAP_LIST */
 #define IOB_RIGHT_GRANT	  (1u << 4) /* make further handles with at most these rights */
@@ -404,7 +404,7 @@ struct iob_map_op {
 	uint64_t offset;     /* into the memory, bytes */
 	uint64_t length;     /* bytes */
 	uint64_t iova;	     /* IOB_FIXED: where; otherwise 0 */
-	uint64_t iova_limit; /* broker-chosen: highest address allowed; 0: no limit */
+	uint64_t iova_limit; /* broker-chosen, from 1 MiB: highest address allowed; 0: no limit */
 };
 IOB_ASSERT_SIZE(struct iob_map_op, 40);
 
