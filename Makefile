@@ -274,7 +274,7 @@ files_to = \
 	0644:systemd/iommu-broker.sysusers:$(sysusersdir)/iommu-broker.conf \
 	0644:systemd/iommu-broker.tmpfiles:$(tmpfilesdir)/iommu-broker.conf \
 	$(if $(wildcard client/iommuctl.bash),0644:client/iommuctl.bash:$(completiondir)/iommuctl) \
-	0644:LICENSE:$(docdir)/LICENSE \
+	$(foreach f,LICENSE README.md proto/PROTOCOL.md,0644:$f:$(docdir)/$(notdir $f)) \
 	$(foreach p,$(pages),0644:$p:$(mandir)/man$(subst .,,$(suffix $p))/$(notdir $p))
 # Each function that a page names in its first lines is found by its own name.
 page_names = $(shell awk 'FNR == 1 { on = 0; page = FILENAME; sub(/.*\//, "", page) } \

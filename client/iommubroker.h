@@ -53,7 +53,7 @@ typedef struct iob_device iob_device;
 struct iob_error {
 	int code;	  /* enum iob_code */
 	int step;	  /* enum iob_step: what was being done */
-	int sys_errno;	  /* of the failing system call, or 0 */
+	int sys_errno;	  /* of the failing system call, or one that fits, or 0 */
 	const char *text; /* one line for people, printable ASCII, never NULL */
 };
 
@@ -127,10 +127,12 @@ int iob_domain_open(iob_conn *conn, uint32_t domain_id, iob_domain **out);
 
 /*
  * Open a device by its name ("0000:00:03.0"). access: IOB_ACCESS_*, 0 for mediated access. The
- * device is this client's until the last copy of *out is closed; then it is taken from its domain,
- * reset, and given back. *rec, if not NULL, receives the inventory record. A device that somebody
- * has is waited for, up to three seconds: its user may just have ended. IOB_E_NO_DEVICE,
- * IOB_E_DENIED, IOB_E_BUSY (someone has it), IOB_E_GROUP (or one of its group), IOB_E_UNSAFE, IOB_E_LIMIT.
+ * device is this client's until the last copy of *out is closed; then it is stopped, taken from its
+ * domain, reset if it has a reset, and given back. Without one (IOB_DEVICE_CAN_RESET) the next
+ * client can find what it remembers. *rec, if not NULL, receives the inventory record. A device
+ * that somebody has is waited for, up to three seconds: its user may just have ended.
+ * IOB_E_NO_DEVICE, IOB_E_DENIED, IOB_E_BUSY (someone has it), IOB_E_GROUP (or one of its group),
+ * IOB_E_UNSAFE, IOB_E_LIMIT.
  */
 int iob_device_open(iob_conn *conn, const char *name, uint32_t access, iob_device **out,
 		    struct iob_device_rec *rec);
@@ -185,11 +187,12 @@ int iob_domain_info(iob_domain *domain, struct iob_domain_info_rep *out, struct 
 		    uint32_t capacity);
 
 /*
- * Register memory: fd is a memfd, sealed with F_SEAL_SHRINK, populated, and open for writing if
- * access has IOB_WRITE. access is the most that a mapping of it may ask for. The broker gets its
- * own copy of fd; fd stays the caller's and may be closed at once. out->memory is the id for
- * iob_map(), good on this handle only. Needs IOB_RIGHT_MAP. IOB_E_MEMORY_KIND, _ACCESS, _SEALS,
- * _SPARSE, IOB_E_RANGE (empty), IOB_E_LIMIT, IOB_E_RIGHTS.
+ * Register memory: fd is a memfd, sealed with F_SEAL_SHRINK, populated, and open for reading; if
+ * access has IOB_WRITE, open for writing too, and without F_SEAL_WRITE and F_SEAL_FUTURE_WRITE.
+ * access is IOB_READ, IOB_WRITE or both, the most that a mapping of it may ask for (otherwise
+ * IOB_E_UNSUPPORTED). The broker gets its own copy of fd; fd stays the caller's and may be closed
+ * at once. out->memory is the id for iob_map(), good on this handle only. Needs IOB_RIGHT_MAP.
+ * IOB_E_MEMORY_KIND, _ACCESS, _SEALS, _SPARSE, IOB_E_RANGE (empty), IOB_E_LIMIT, IOB_E_RIGHTS.
  */
 int iob_memory_add(iob_domain *domain, int fd, uint32_t access, struct iob_memory_add_rep *out);
 
@@ -198,18 +201,20 @@ int iob_memory_drop(iob_domain *domain, uint32_t memory);
 
 /*
  * Map one range of registered memory. op->flags: IOB_READ and IOB_WRITE, and IOB_FIXED for a
- * mapping at op->iova; otherwise the broker chooses, at or below op->iova_limit if that is not 0.
- * *iova, if not NULL, receives the place. Once this returned IOB_OK every device in the domain
- * reaches the memory; devices bound later will. Needs IOB_RIGHT_MAP. IOB_E_MEMORY_ID,
- * IOB_E_MEMORY_ACCESS, IOB_E_ALIGNMENT, IOB_E_RANGE, IOB_E_IOVA_OVERLAP, _RESERVED, _WINDOW,
- * _EXHAUSTED, IOB_E_QUOTA, IOB_E_RIGHTS, IOB_E_KERNEL.
+ * mapping at op->iova; otherwise op->iova is 0 and the broker chooses, from 1 MiB upwards, at or
+ * below op->iova_limit if that is not 0. Below 1 MiB only IOB_FIXED maps. *iova, if not NULL,
+ * receives the place. Once this returned IOB_OK every device in the domain reaches the memory;
+ * devices bound later will. Needs IOB_RIGHT_MAP. IOB_E_MEMORY_ID, IOB_E_MEMORY_ACCESS,
+ * IOB_E_ALIGNMENT, IOB_E_RANGE, IOB_E_IOVA_OVERLAP, _RESERVED, _WINDOW, _EXHAUSTED, IOB_E_QUOTA,
+ * IOB_E_RIGHTS, IOB_E_KERNEL, IOB_E_UNSUPPORTED (other flags, neither IOB_READ nor IOB_WRITE, an
+ * iova without IOB_FIXED).
  */
 int iob_map(iob_domain *domain, const struct iob_map_op *op, uint64_t *iova);
 
 /*
- * Remove the one mapping at iova of exactly length bytes. IOB_E_NOT_MAPPED: there is no such
- * mapping, and nothing was changed. After IOB_OK no device reaches the memory. Needs
- * IOB_RIGHT_UNMAP. IOB_E_RIGHTS, IOB_E_IOVA_WINDOW, IOB_E_KERNEL.
+ * Remove the one mapping at iova of exactly length bytes, through whichever handle it was made.
+ * IOB_E_NOT_MAPPED: there is no such mapping, and nothing was changed. After IOB_OK no device
+ * reaches the memory. Needs IOB_RIGHT_UNMAP. IOB_E_RIGHTS, IOB_E_IOVA_WINDOW, IOB_E_KERNEL.
  */
 int iob_unmap(iob_domain *domain, uint64_t iova, uint64_t length);
 
@@ -250,7 +255,9 @@ int iob_domain_bind(iob_domain *domain, int device_fd);
 /*
  * Make a further handle of the same domain with at most the rights and the window of this one. *out
  * or *fd is the caller's. *grant_id, if not NULL, is for iob_domain_revoke(). A grant ends when its
- * last copy is closed, when it is revoked, or with the handle it was made through. Needs
+ * last copy is closed, when it is revoked, or with the handle it was made through. With
+ * IOB_RIGHT_UNMAP its holder can unmap what anybody mapped in the window: give a window in which
+ * nobody else maps. What is mapped through it counts in the budgets of the domain. Needs
  * IOB_RIGHT_GRANT. IOB_E_RIGHTS (rights beyond one's own), IOB_E_IOVA_WINDOW, IOB_E_LIMIT.
  */
 int iob_domain_grant(iob_domain *domain, const struct iob_grant_req *req, iob_domain **out,
@@ -261,7 +268,8 @@ int iob_domain_grant_fd(iob_domain *domain, const struct iob_grant_req *req, int
 /*
  * End a grant made through this handle, directly or through another grant: its mappings go, its
  * holders find it closed, and so do those it was passed on to. When this returned IOB_OK no device
- * reaches what it mapped. Needs IOB_RIGHT_GRANT. IOB_E_GONE: no such grant (any more).
+ * reaches what it mapped. Devices bound through it stay in the domain. Needs IOB_RIGHT_GRANT.
+ * IOB_E_GONE: no such grant (any more).
  */
 int iob_domain_revoke(iob_domain *domain, uint32_t grant_id);
 
@@ -270,23 +278,26 @@ int iob_domain_revoke(iob_domain *domain, uint32_t grant_id);
 /* As iob_domain_from_fd(), for a device. */
 int iob_device_from_fd(int fd, iob_device **out);
 
-/* Close this handle; NULL is fine. With the last copy the device is unbound, reset and given back.
- * Does not block. */
+/* Close this handle; NULL is fine. With the last copy the device is unbound, reset if it has a
+ * reset, and given back. Does not block. */
 void iob_device_close(iob_device *device);
 
 /* The socket: for poll(), iob_handle_send(), iob_domain_bind(). Not the VFIO device: that is
  * iob_device_vfio_fd(). Stays the library's; -1 for NULL. Does not block. */
 int iob_device_fd(const iob_device *device);
 
-/* Inventory record, domain, and how many regions and interrupt indexes it has (0 until bound). */
+/* Inventory record, domain, whether it has a reset (IOB_DEVICE_CAN_RESET), and how many regions and
+ * interrupt indexes. All but the record is 0 until it is bound. */
 int iob_device_info(iob_device *device, struct iob_device_info_rep *out);
 
 /* A region or an interrupt index. IOB_E_NOT_BOUND; IOB_E_RANGE: no such index. */
 int iob_device_region_info(iob_device *device, uint32_t index, struct iob_region_info_rep *out);
 int iob_device_irq_info(iob_device *device, uint32_t index, struct iob_irq_info_rep *out);
 
-/* Put the device into a domain; domain_fd is a domain handle with IOB_RIGHT_BIND and stays the
- * caller's. As iob_domain_bind(). */
+/*
+ * Put the device into a domain; domain_fd is a domain handle with IOB_RIGHT_BIND and stays the
+ * caller's. As iob_domain_bind(). The device does no DMA yet: see iob_device_bus_master().
+ */
 int iob_device_bind(iob_device *device, int domain_fd);
 
 /* Take the device out of its domain. After IOB_OK it does no DMA. IOB_E_NOT_BOUND. */
@@ -301,6 +312,15 @@ int iob_device_unbind(iob_device *device);
 int iob_device_read(iob_device *device, uint32_t region, uint64_t offset, void *data, size_t bytes);
 int iob_device_write(iob_device *device, uint32_t region, uint64_t offset, const void *data,
 		     size_t bytes);
+
+/*
+ * Let the device do DMA, or not: bus mastering, bit 2 of the 16-bit command register at offset 4 of
+ * IOB_REGION_CONFIG. It is off after every bind, and while it is, DMA and the interrupts that are
+ * written to memory (MSI, MSI-X) are dropped without an error. on: 0 or not 0. Unbinding turns it
+ * off, and so may iob_device_reset(). Not one access but two: nobody else should write the register
+ * meanwhile. As iob_device_read() and iob_device_write().
+ */
+int iob_device_bus_master(iob_device *device, int on);
 
 /* One register. */
 int iob_device_read32(iob_device *device, uint32_t region, uint64_t offset, uint32_t *value);
@@ -318,7 +338,7 @@ int iob_device_write64(iob_device *device, uint32_t region, uint64_t offset, uin
 int iob_device_set_irq(iob_device *device, uint32_t index, enum iob_irq_action action,
 		       uint32_t start, uint32_t count, const int *eventfds, uint32_t fd_count);
 
-/* Reset the device. IOB_E_NO_RESET, IOB_E_NOT_BOUND, IOB_E_DEVICE_IO. */
+/* Reset the device; bus mastering may be off then. IOB_E_NO_RESET, IOB_E_NOT_BOUND, IOB_E_DEVICE_IO. */
 int iob_device_reset(iob_device *device);
 
 /*
@@ -339,12 +359,14 @@ struct iob_event {
 };
 
 /*
- * The next event of a handle; out->type is 0 when there is none now. Does not block. Events that
- * arrived during other calls wait in the handle, the newest 16; so before poll() on the handle's
- * descriptor, call this until there is none. Of those that a client does not take, the broker keeps
- * only the newest: events are hints to look, not a log. IOB_E_CLOSED after the last event when the
- * broker closed the handle: the domain was destroyed, the grant revoked, the device withdrawn.
- * Events of types this library does not know are skipped.
+ * The next event of a handle; out->type is 0 when there is none now. Does not block. Events so far
+ * are for devices, and come on their handles: IOB_EV_DEVICE_BOUND, IOB_EV_DEVICE_UNBOUND. Of a
+ * connection and of a domain these calls only ever tell the end. Events that arrived during other
+ * calls wait in the handle, the newest 16; so before poll() on the handle's descriptor, call this
+ * until there is none. Of those that a client does not take, the broker keeps only the newest:
+ * events are hints to look, not a log. IOB_E_CLOSED after the last event when the broker closed the
+ * handle: the domain was destroyed, the grant revoked, the device withdrawn. Events of types this
+ * library does not know are skipped.
  */
 int iob_conn_next_event(iob_conn *conn, struct iob_event *out);
 int iob_domain_next_event(iob_domain *domain, struct iob_event *out);
@@ -381,7 +403,8 @@ struct iob_dma {
 /*
  * Allocate zeroed memory that the domain's devices can use: a populated memfd sealed against
  * resizing, mapped in this process and in the domain. flags: IOB_READ, IOB_WRITE or both.
- * iova_limit: highest IOVA the device can address (0xffffffff for 32 bits), 0 for no limit. From
+ * iova_limit: highest IOVA the device can address (0xffffffff for 32 bits), 0 for no limit; the
+ * broker chooses no IOVA below 1 MiB, so a lower limit gives IOB_E_IOVA_EXHAUSTED. From
  * 2 MiB on huge pages are used when the system has them free. Release with iob_dma_free().
  * Errors of iob_memory_add() and iob_map(); IOB_E_SYSTEM with ENOMEM or ENOSPC. Nothing is left
  * behind on failure.

@@ -4,6 +4,10 @@
 
 #include "internal.h"
 
+/* PCI Local Bus 3.0, 6.2.2 */
+#define PCI_COMMAND	   4u
+#define PCI_COMMAND_MASTER 0x0004u
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "registers and messages are little-endian, and taken as they are");
 
@@ -78,4 +82,20 @@ int iob_device_write32(iob_device *device, uint32_t region, uint64_t offset, uin
 int iob_device_write64(iob_device *device, uint32_t region, uint64_t offset, uint64_t value)
 {
 	return iob_device_write(device, region, offset, &value, sizeof(value));
+}
+
+/* VFIO passes this bit through to the device (vfio_pci_config.c). */
+int iob_device_bus_master(iob_device *device, int on)
+{
+	uint16_t command;
+	int code =
+		iob_device_read(device, IOB_REGION_CONFIG, PCI_COMMAND, &command, sizeof(command));
+
+	if (code != IOB_OK)
+		return code;
+	if (on)
+		command |= PCI_COMMAND_MASTER;
+	else
+		command = (uint16_t)(command & ~PCI_COMMAND_MASTER);
+	return iob_device_write(device, IOB_REGION_CONFIG, PCI_COMMAND, &command, sizeof(command));
 }

@@ -2,10 +2,11 @@
 /*
  * wire.h - the client protocol, version 1, as C types. Installed; part of the public ABI.
  *
- * PROTOCOL.md is the specification; this file is its transcription. Every message is one
- * SOCK_SEQPACKET record: struct iob_hdr, then the body named at the operation. Integers are
- * little-endian on every machine this builds for (asserted in codec.c); structures have no
- * implicit padding (asserted below); reserved fields are sent as zero and refused otherwise.
+ * This file transcribes the specification, PROTOCOL.md; iommu-broker-protocol(7) is a digest of it,
+ * and says where it is. Every message is one SOCK_SEQPACKET record: struct iob_hdr, then the body
+ * named at the operation. Integers are little-endian on every machine this builds for (asserted in
+ * the daemon and in the library); structures have no implicit padding (asserted below); reserved
+ * fields are sent as zero and refused otherwise.
  *
  * Growth: a body may only grow at its end. A receiver takes a shorter body, down to the version-1
  * size, as if the rest were zero, and a longer one if the bytes it does not know are all zero
@@ -162,10 +163,10 @@ enum iob_step {
 	IOB_STEP_DRIVER = 23,	  /* changing the driver of a device */
 };
 
-/* Body of every reply whose code is not IOB_OK. text_bytes of UTF-8 text follow, no terminator. */
+/* Body of every reply whose code is not IOB_OK. text_bytes of printable ASCII follow, not ended. */
 struct iob_error_body {
 	uint32_t step;	     /* enum iob_step */
-	int32_t sys_errno;   /* errno of the failing system call, or 0 */
+	int32_t sys_errno;   /* errno of the failing system call, or one that fits, or 0 */
 	uint32_t text_bytes; /* at most IOB_MAX_TEXT */
 	uint32_t reserved;
 };
@@ -340,7 +341,7 @@ IOB_ASSERT_SIZE(struct iob_driver_set_rep, 8);
 
 /* ---- domain ---- */
 #define IOB_RIGHT_MAP	  (1u << 0) /* MEMORY_ADD, MEMORY_DROP, MAP */
-#define IOB_RIGHT_UNMAP	  (1u << 1) /* UNMAP, UNMAP_ALL */
+#define IOB_RIGHT_UNMAP	  (1u << 1) /* UNMAP, UNMAP_ALL: what anybody mapped in the window */
 #define IOB_RIGHT_BIND	  (1u << 2) /* put a device into the domain */
 #define IOB_RIGHT_INSPECT (1u << 3) /* DOMAIN_INFO in full, MAP_LIST */
 #define IOB_RIGHT_GRANT	  (1u << 4) /* make further handles with at most these rights */
@@ -404,7 +405,7 @@ struct iob_map_op {
 	uint64_t offset;     /* into the memory, bytes */
 	uint64_t length;     /* bytes */
 	uint64_t iova;	     /* IOB_FIXED: where; otherwise 0 */
-	uint64_t iova_limit; /* broker-chosen: highest address allowed; 0: no limit */
+	uint64_t iova_limit; /* broker-chosen, from 1 MiB: highest address allowed; 0: no limit */
 };
 IOB_ASSERT_SIZE(struct iob_map_op, 40);
 
@@ -484,7 +485,7 @@ struct iob_revoke_req {
 IOB_ASSERT_SIZE(struct iob_revoke_req, 8);
 
 /* ---- device ---- */
-#define IOB_DEVICE_CAN_RESET (1u << 0)
+#define IOB_DEVICE_CAN_RESET (1u << 0) /* else it is only stopped when its user leaves it */
 
 struct iob_device_info_rep {
 	struct iob_device_rec rec;
@@ -501,15 +502,15 @@ struct iob_index_req { /* REGION_INFO, IRQ_INFO */
 };
 IOB_ASSERT_SIZE(struct iob_index_req, 8);
 
-#define IOB_REGION_READ	 (1u << 0)
-#define IOB_REGION_WRITE (1u << 1)
-#define IOB_REGION_MMAP	 (1u << 2)
+#define IOB_REGION_READ	 (1u << 0) /* can be read */
+#define IOB_REGION_WRITE (1u << 1) /* can be written */
+#define IOB_REGION_MMAP	 (1u << 2) /* who has the device fd can mmap it, at fd_offset */
 
 /* Region indexes of PCI devices, as in VFIO */
 enum {
-	IOB_REGION_BAR0 = 0, /* BAR n is n, 0 to 5 */
-	IOB_REGION_ROM = 6,
-	IOB_REGION_CONFIG = 7,
+	IOB_REGION_BAR0 = 0,   /* BAR n is n, 0 to 5 */
+	IOB_REGION_ROM = 6,    /* expansion ROM */
+	IOB_REGION_CONFIG = 7, /* configuration space, part of it a picture that VFIO makes */
 };
 
 struct iob_region_info_rep {
@@ -522,17 +523,17 @@ IOB_ASSERT_SIZE(struct iob_region_info_rep, 24);
 
 /* Interrupt indexes of PCI devices, as in VFIO */
 enum {
-	IOB_IRQ_INTX = 0,
+	IOB_IRQ_INTX = 0, /* the interrupt line */
 	IOB_IRQ_MSI = 1,
 	IOB_IRQ_MSIX = 2,
-	IOB_IRQ_ERR = 3,
-	IOB_IRQ_REQ = 4,
+	IOB_IRQ_ERR = 3, /* the device has failed: an error that PCI Express reports */
+	IOB_IRQ_REQ = 4, /* the host wants the device back */
 };
 
-#define IOB_IRQ_EVENTFD	   (1u << 0)
-#define IOB_IRQ_MASKABLE   (1u << 1)
-#define IOB_IRQ_AUTOMASKED (1u << 2)
-#define IOB_IRQ_NORESIZE   (1u << 3)
+#define IOB_IRQ_EVENTFD	   (1u << 0) /* can signal eventfds */
+#define IOB_IRQ_MASKABLE   (1u << 1) /* MASK and UNMASK work */
+#define IOB_IRQ_AUTOMASKED (1u << 2) /* masks itself when it comes, until UNMASK */
+#define IOB_IRQ_NORESIZE   (1u << 3) /* all at once: to use others, turn the index off first */
 
 struct iob_irq_info_rep {
 	uint32_t index;
@@ -554,8 +555,8 @@ IOB_ASSERT_SIZE(struct iob_region_req, 16);
 enum iob_irq_action {
 	IOB_IRQ_DISABLE = 0, /* count and start 0: the whole index off */
 	IOB_IRQ_TRIGGER = 1, /* eventfds: signal them; none: raise now */
-	IOB_IRQ_MASK = 2,
-	IOB_IRQ_UNMASK = 3, /* one eventfd: unmask when it is signalled; none: now */
+	IOB_IRQ_MASK = 2,    /* hold back, until UNMASK */
+	IOB_IRQ_UNMASK = 3,  /* one eventfd: unmask when it is signalled; none: now */
 };
 
 struct iob_set_irq_req {

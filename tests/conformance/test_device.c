@@ -119,22 +119,51 @@ START_TEST(configuration_space_is_virtual)
 }
 END_TEST
 
-/* Without bus mastering a device does no DMA, and a new user finds it off again. */
-static void mastering(void)
+static uint16_t command_register(void)
 {
 	uint16_t command;
 
-	bob_is_bound();
+	ok(iob_device_read(device, IOB_REGION_CONFIG, 4, &command, 2));
+	return command;
+}
+
+/* The device writes, and nothing comes. */
+static void dma_is_dropped(void)
+{
 	memset(memory.at, 0x11, memory.bytes);
 	edu_store(device, IOVA, 128);
 	ck_assert(memory_is(&memory, 0, memory.bytes, 0x11));
-	edu_ready(device);
+}
+
+/* Without bus mastering a device does no DMA; every bind, and a new user, finds it off again. */
+static void mastering(void)
+{
+	uint16_t before;
+
+	refused(iob_device_bus_master(NULL, 1), IOB_E_ARGUMENT);
+	bob_opens();
+	refused(iob_device_bus_master(device, 1), IOB_E_NOT_BOUND);
+	own_domain();
+	ok(iob_device_bind(device, iob_domain_fd(domain)));
+	before = command_register();
+	dma_is_dropped();
+	ok(iob_device_bus_master(device, 1));
+	ck_assert_uint_eq(command_register(), before | 4u);
+	dma_works();
+	ok(iob_device_bus_master(device, 0));
+	ck_assert_uint_eq(command_register(), before);
+	dma_is_dropped();
+	ok(iob_device_bus_master(device, 1));
+	ok(iob_device_unbind(device));
+	ok(iob_device_bind(device, iob_domain_fd(domain)));
+	ck_assert_uint_eq(command_register() & 4, 0);
+	dma_is_dropped();
+	ok(iob_device_bus_master(device, 1));
 	dma_works();
 	iob_device_close(device);
 	device = device_opened_when_free(conn, EDU_1);
 	ok(iob_device_bind(device, iob_domain_fd(domain)));
-	ok(iob_device_read(device, IOB_REGION_CONFIG, 4, &command, 2));
-	ck_assert_uint_eq(command & 4, 0);
+	ck_assert_uint_eq(command_register() & 4, 0);
 }
 
 START_TEST(device_comes_back_without_bus_mastering)

@@ -66,7 +66,7 @@ static void join_domain(struct b *b)
 	say_refused("and the other way round:",
 		    iob_domain_bind(b->domain, iob_domain_fd(b->domain)));
 	must(iob_device_bind(b->device, iob_domain_fd(b->domain)), "binding");
-	must(edu_enable(b->device), "enabling the device");
+	must(iob_device_bus_master(b->device, 1), "enabling the device");
 	say("my device is in A's domain");
 }
 
@@ -97,7 +97,8 @@ static void lose_domain(const struct b *b)
 	must(iob_device_next_event(b->device, &event), "taking the event");
 	must_be(event.type == IOB_EV_DEVICE_UNBOUND, "the event tells that the device left");
 	say("A is gone, and its domain with it: my device was taken out of it and told so");
-	say_refused("I touch the device, which is in no domain:", edu_enable(b->device));
+	say_refused("I touch the device, which is in no domain:",
+		    iob_device_bus_master(b->device, 1));
 }
 
 static void start_over(const struct b *b)
@@ -109,7 +110,7 @@ static void start_over(const struct b *b)
 	must(iob_dma_alloc(domain, 8192, IOB_READ | IOB_WRITE, EDU_ADDRESS_LIMIT, &own),
 	     "allocating memory");
 	must(iob_device_bind(b->device, iob_domain_fd(domain)), "binding to my own domain");
-	must(edu_enable(b->device), "enabling the device");
+	must(iob_device_bus_master(b->device, 1), "enabling the device");
 	strcpy(own.address, "second life");
 	must(edu_fetch(b->device, own.iova), "reading");
 	must(edu_store(b->device, own.iova + 4096), "writing");

@@ -13,21 +13,6 @@
 #define EDU_GO	      1u
 #define EDU_TO_MEMORY 2u
 
-#define PCI_COMMAND	   4
-#define PCI_COMMAND_MEMORY 2u
-#define PCI_COMMAND_MASTER 4u
-
-int edu_enable(iob_device *device)
-{
-	uint16_t command;
-	int r = iob_device_read(device, IOB_REGION_CONFIG, PCI_COMMAND, &command, sizeof(command));
-
-	if (r != IOB_OK)
-		return r;
-	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	return iob_device_write(device, IOB_REGION_CONFIG, PCI_COMMAND, &command, sizeof(command));
-}
-
 static int transfer(iob_device *device, uint64_t from, uint64_t to, uint32_t how)
 {
 	uint32_t busy = EDU_GO;

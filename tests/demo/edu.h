@@ -13,8 +13,6 @@
 #define EDU_ADDRESS_LIMIT 0x0fffffffu /* it has 28 address lines */
 #define EDU_TRANSFER	  64u
 
-/* Let the device read and write memory at all: bus mastering, in the PCI command register. */
-int edu_enable(iob_device *device);
 /* Copy EDU_TRANSFER bytes from memory into the device's buffer, or back; waits until done. */
 int edu_fetch(iob_device *device, uint64_t iova);
 int edu_store(iob_device *device, uint64_t iova);

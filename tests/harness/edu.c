@@ -12,7 +12,6 @@
 
 #define COMMAND	      4 /* in configuration space */
 #define MEMORY_ENABLE 2u
-#define MASTER_ENABLE 4u
 
 /* 4 bytes each: older kernels split 8, and the addresses are below 2^28. */
 static void begin(iob_device *d, uint32_t source, uint32_t target, uint32_t bytes, uint32_t command)
@@ -47,8 +46,7 @@ void edu_ready(iob_device *d)
 	command |= MEMORY_ENABLE;
 	ok(iob_device_write(d, IOB_REGION_CONFIG, COMMAND, &command, sizeof(command)));
 	edu_wait(d);
-	command |= MASTER_ENABLE;
-	ok(iob_device_write(d, IOB_REGION_CONFIG, COMMAND, &command, sizeof(command)));
+	ok(iob_device_bus_master(d, 1));
 }
 
 void edu_fetch(iob_device *d, uint64_t iova, uint32_t bytes)

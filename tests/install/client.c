@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 		errx(1, "no device");
 	if (iob_domain_create(conn, 0, 0, &domain, NULL) ||
 	    iob_device_open(conn, list[0].name, IOB_ACCESS_MEDIATED, &device, NULL) ||
-	    iob_device_bind(device, iob_domain_fd(domain)) ||
+	    iob_device_bind(device, iob_domain_fd(domain)) || iob_device_bus_master(device, 1) ||
 	    iob_dma_alloc(domain, 4096, IOB_READ | IOB_WRITE, 0x0fffffff, &memory))
 		errx(1, "%s", iob_error()->text);
 	memset(memory.address, 1, memory.bytes);

@@ -68,7 +68,7 @@ static void set_open(struct set *s, const char *name, unsigned long round)
 	     "map", round);
 	s->device = open_device(s, name, round);
 	must(iob_device_bind(s->device, iob_domain_fd(s->domain)), "bind", round);
-	must(edu_enable(s->device), "enable", round);
+	must(iob_device_bus_master(s->device, 1), "enable", round);
 }
 
 static void set_close(struct set *s)
@@ -96,7 +96,7 @@ static void transfer(const struct set *s, iob_device *device, unsigned long roun
 static void sibling_round(struct set *s, unsigned long round)
 {
 	must(iob_device_bind(s->sibling, iob_domain_fd(s->domain)), "bind sibling", round);
-	must(edu_enable(s->sibling), "enable sibling", round);
+	must(iob_device_bus_master(s->sibling, 1), "enable sibling", round);
 	transfer(s, s->sibling, round);
 	must(iob_device_unbind(s->sibling), "unbind sibling", round);
 }

@@ -62,11 +62,25 @@ scripts() {
 	shellcheck -x -P SCRIPTDIR -S warning "${all[@]}"
 }
 
+# What mandoc takes for meant: a macro that encloses the rest of its line, twice in one line, nests; a
+# word of a heading that is a macro's name ("In") is that macro, unless \& precedes it.
+macros_misread() {
+	awk '/^\./ {
+			for (i = 1; i <= NF; i++)
+				if ($i ~ /^\.?[ABDPQS]q$/ && seen[substr($i, length($i) - 1)]++) bad = 1
+		}
+		/^\.S[hs] / { for (i = 2; i <= NF; i++) if ($i ~ /^[A-Z][a-z]$/) bad = 1 }
+		bad { print FILENAME ":" FNR ": not what it looks like: " $0; found = 1 }
+		{ bad = 0; delete seen }
+		END { exit !found }' "$@"
+}
+
 # The page of the protocol is a digest: what it must not do is forget an operation or a code.
 manuals() {
 	local pages name bad=0
 	mapfile -d '' pages < <(find man -name '*.[1-8]' -print0 | sort -z)
 	mandoc -T lint -W warning "${pages[@]}" || bad=1
+	! macros_misread "${pages[@]}" || bad=1
 	while read -r name; do
 		grep -qwF -- "$name" man/iommu-broker-protocol.7 ||
 			{ echo "man/iommu-broker-protocol.7: no $name"; bad=1; }
