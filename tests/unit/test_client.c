@@ -1342,6 +1342,43 @@ START_TEST(device_calls)
 }
 END_TEST
 
+/* Of the command register one bit is changed, in one access of 16 bits. */
+static void serve_command(struct broker *b)
+{
+	static const uint16_t found = 0x0107, wanted[] = { 0x0107, 0x0103 };
+	const struct iob_region_req *req = (const void *)b->body;
+	uint16_t written;
+
+	hello(b, IOB_KIND_DEVICE);
+	for (size_t i = 0; i < 2; i++) {
+		get(b, IOB_OP_REGION_READ, sizeof(*req), 0);
+		if (req->index != IOB_REGION_CONFIG || req->bytes != 2 || req->offset != 4)
+			disliked(b, "read of the command");
+		answer(b, &found, sizeof(found), NULL, 0);
+		get(b, IOB_OP_REGION_WRITE, sizeof(*req) + 2, 0);
+		memcpy(&written, b->body + sizeof(*req), sizeof(written));
+		if (req->index != IOB_REGION_CONFIG || req->bytes != 2 || req->offset != 4 ||
+		    written != wanted[i])
+			disliked(b, "write of the command");
+		answer(b, NULL, 0, NULL, 0);
+	}
+	get(b, IOB_OP_REGION_READ, sizeof(*req), 0);
+	answer(b, &found, 1, NULL, 0);
+}
+
+START_TEST(bus_mastering)
+{
+	iob_device *device = start_device(serve_command, NULL);
+
+	expect_error(iob_device_bus_master(NULL, 1), IOB_E_ARGUMENT, 0, 0);
+	ck_assert_int_eq(iob_device_bus_master(device, 1), IOB_OK);
+	ck_assert_int_eq(iob_device_bus_master(device, 0), IOB_OK);
+	expect_error(iob_device_bus_master(device, 1), IOB_E_PROTOCOL, IOB_STEP_TRANSPORT, 0);
+	expect_error(iob_device_bus_master(device, 1), IOB_E_CLOSED, IOB_STEP_TRANSPORT, 0);
+	iob_device_close(device);
+}
+END_TEST
+
 /* ---- sockets in odd modes ---- */
 
 static void interrupt(int number)
@@ -1638,6 +1675,7 @@ static void add_call_tests(TCase *tc)
 	tcase_add_loop_test(tc, map_batches, 0, COUNT(batches));
 	tcase_add_test(tc, batch_that_fails_as_a_whole);
 	tcase_add_test(tc, device_calls);
+	tcase_add_test(tc, bus_mastering);
 	tcase_add_loop_test(tc, waits_through_signals_and_o_nonblock, 0, 2);
 	tcase_add_test(tc, errors_belong_to_threads);
 	tcase_add_loop_test(tc, passing_over_any_socket, 0, 3);
