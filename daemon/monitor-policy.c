@@ -6,7 +6,7 @@
  * that the order of the rules does not matter and none can be undone by a later one.
  *
  * Root gets nothing special, with two exceptions: an administrator may always look, and may move
- * devices between drivers. uid 0 is let in without a rule, sees the domains of all, and has the
+ * devices between drivers. uid 0 is let in without a rule, sees devices and domains of all, and has the
  * sessions that looking takes; devices and domains of its own it has only by a rule, like everybody
  * else.
  */
