@@ -812,8 +812,6 @@ START_TEST(serials_are_of_one_monitor)
 }
 END_TEST
 
-#ifndef IOB_VALGRIND /* which knows no seccomp(2) */
-
 /* What a process would say on this channel ends it. */
 static void dies_when_it_speaks(int channel, void (*speak)(void))
 {
@@ -949,8 +947,6 @@ START_TEST(generation_is_on_paper_before_it_speaks)
 }
 END_TEST
 
-#endif
-
 /* ---- a session's word ---- */
 
 static void the_truth_is_believed(void)
@@ -1073,6 +1069,83 @@ START_TEST(what_was_said_before_counts_nothing)
 }
 END_TEST
 
+/* ---- what is asked again ---- */
+
+static struct priv_message answer;
+
+/* Of alice's session. */
+static uint32_t asks_again(uint32_t op, uint32_t handle, uint32_t again, struct fd_list *fds)
+{
+	struct priv_message msg = { .hdr = { .op = op, .serial = 1, .again = again },
+				    .id.id = handle };
+	struct fd_list none = { .count = 0 };
+
+	monitor_request(session(ALICES), &msg, fds ? fds : &none);
+	must(message_receive(end.alice, &answer, sizeof(answer), &none, 4) > 0);
+	must(answer.hdr.op == op && answer.hdr.reply == 1 && answer.hdr.serial == 1);
+	return answer.status.code;
+}
+
+static uint32_t binds(uint32_t again, int client)
+{
+	struct fd_list fds = { .count = 1 };
+
+	fds.fd[0] = fcntl(client, F_DUPFD_CLOEXEC, ABOVE);
+	return asks_again(PRIV_BIND, DEVICE, again, &fds);
+}
+
+/* Only into the domain that it is in. */
+static void bound_before_is_bound(void)
+{
+	struct domain other = { .id = DOMAIN + 1 };
+	struct handle *h;
+	uint64_t cookie;
+	int pair[2];
+
+	set_scene();
+	must(message_socketpair(pair) == 0 && message_cookie(pair[1], &cookie) == 0);
+	h = handle_new(&m, session(ALICES), IOB_KIND_DOMAIN, cookie, 0);
+	h->rights = IOB_RIGHT_BIND;
+	h->domain = domain_by_id(&m, DOMAIN);
+	must(binds(0, pair[1]) == IOB_E_ALREADY_BOUND);
+	must(binds(1, pair[1]) == IOB_OK && answer.done.id == DOMAIN);
+	other.session = session(ALICES);
+	h->domain = &other;
+	must(binds(1, pair[1]) == IOB_E_ALREADY_BOUND);
+}
+
+START_TEST(bind_that_was_carried_out_succeeds)
+{
+	in_child(bound_before_is_bound);
+}
+END_TEST
+
+static void unbound_before_is_unbound(void)
+{
+	struct priv_message again = { .hdr = { .op = PRIV_UNBIND, .serial = 6, .again = 1 },
+				      .id.id = DEVICE };
+	struct fd_list none = { .count = 0 };
+	struct device *d;
+
+	set_scene();
+	d = &m.devices[CARD];
+	device_make(SPARE, session(ALICES), NULL, OPENED);
+	must(asks_again(PRIV_UNBIND, OPENED, 0, NULL) == IOB_E_NOT_BOUND);
+	must(asks_again(PRIV_UNBIND, OPENED, 1, NULL) == IOB_OK);
+	must(asks_again(PRIV_UNBIND, ROOT, 1, NULL) == IOB_E_NOT_BOUND);
+	d->state = DEVICE_DETACHING; /* begun by an earlier monitor, for nobody by now */
+	must(asks_again(PRIV_UNBIND, DEVICE, 0, NULL) == IOB_E_NOT_BOUND);
+	monitor_request(session(ALICES), &again, &none);
+	must(message_receive(end.alice, &answer, sizeof(answer), &none, 4) == -EAGAIN);
+	must(d->requester.session_id == ALICES && d->requester.serial == 6);
+}
+
+START_TEST(unbind_that_was_begun_is_waited_for)
+{
+	in_child(unbound_before_is_unbound);
+}
+END_TEST
+
 Suite *test_adopt_suite(void)
 {
 	Suite *suite = suite_create("adopt");
@@ -1096,11 +1169,9 @@ Suite *test_adopt_suite(void)
 	tc = tcase_create("order");
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, serials_are_of_one_monitor);
-#ifndef IOB_VALGRIND
 	tcase_add_test(tc, what_is_said_is_on_paper);
 	tcase_add_test(tc, what_is_over_is_told_first);
 	tcase_add_test(tc, generation_is_on_paper_before_it_speaks);
-#endif
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("word");
@@ -1110,6 +1181,8 @@ Suite *test_adopt_suite(void)
 	tcase_add_loop_test(tc, what_it_claims_beyond_the_ledger_ends_it, 0,
 			    (int)(sizeof(lies) / sizeof(lies[0])));
 	tcase_add_test(tc, what_was_said_before_counts_nothing);
+	tcase_add_test(tc, bind_that_was_carried_out_succeeds);
+	tcase_add_test(tc, unbind_that_was_begun_is_waited_for);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
