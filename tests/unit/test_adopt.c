@@ -698,6 +698,32 @@ START_TEST(device_without_owner_leaves_its_domain)
 }
 END_TEST
 
+/* It was taken apart with its domain, and nobody had said so yet. */
+static void domain_is_gone(void)
+{
+	char name[KEEP_NAME_BYTES];
+	struct domain *d;
+	int fd;
+
+	set_scene();
+	d = domain_by_id(&m, DOMAIN);
+	keep_drop_domain(&m, d);
+	keep_name(name, KEEP_DEVICE, m.devices[CARD].row);
+	hear();
+	fd = FIRST + first_of(name);
+	restart();
+	must(!domain_by_id(&m, DOMAIN) && session(ALICES)->handle_count == 1);
+	must(m.devices[CARD].state == DEVICE_OPEN && !m.devices[CARD].domain);
+	must(fcntl(fd, F_GETFD) < 0 && m.devices[CARD].bound.device_fd < 0);
+	must(m.keep.descriptors == 4); /* of the sessions */
+}
+
+START_TEST(device_of_a_domain_that_is_gone_is_closed)
+{
+	in_child(domain_is_gone);
+}
+END_TEST
+
 /* Its session lives, and has other domains, perhaps. */
 static void domain_was_dying(void)
 {
@@ -721,6 +747,46 @@ static void domain_was_dying(void)
 START_TEST(dying_domain_dies)
 {
 	in_child(domain_was_dying);
+}
+END_TEST
+
+static void backend_is_of_sessions(void)
+{
+	set_scene();
+	must(keep_backend(&m) == IOB_BACKEND_SIM);
+	keep_drop_session(session(ALICES));
+	must(keep_backend(&m) == IOB_BACKEND_SIM);
+	keep_drop_session(session(BOBS));
+	must(keep_backend(&m) == 0);
+}
+
+START_TEST(backend_stays_as_long_as_sessions_do)
+{
+	in_child(backend_is_of_sessions);
+}
+END_TEST
+
+/* It is replaced, not kept beside the new one, which it would stand before for ever. */
+static void table_is_bad(void)
+{
+	int which, other = memfd_create("other", MFD_CLOEXEC), same = 0;
+
+	manager_make();
+	monitor_make();
+	which = first_of("iob-sessions");
+	close(kept[which].fd);
+	kept[which].fd = above(other);
+	restart();
+	must(m.keep.active && log_has("sessions of an earlier monitor cannot be read"));
+	must(kept_count == 5);
+	for (int i = 0; i < kept_count; i++)
+		same += strcmp(kept[i].name, "iob-sessions") == 0;
+	must(same == 1);
+}
+
+START_TEST(table_that_cannot_be_read_is_replaced)
+{
+	in_child(table_is_bad);
 }
 END_TEST
 
@@ -1161,7 +1227,10 @@ Suite *test_adopt_suite(void)
 	tcase_add_test(tc, session_without_descriptors_is_given_up);
 	tcase_add_test(tc, device_without_handle_is_nobodys);
 	tcase_add_test(tc, device_without_owner_leaves_its_domain);
+	tcase_add_test(tc, device_of_a_domain_that_is_gone_is_closed);
 	tcase_add_test(tc, dying_domain_dies);
+	tcase_add_test(tc, backend_stays_as_long_as_sessions_do);
+	tcase_add_test(tc, table_that_cannot_be_read_is_replaced);
 	tcase_add_loop_test(tc, what_was_under_way_is_undone, 0, 2);
 	tcase_add_test(tc, nothing_is_taken_that_is_not_kept);
 	suite_add_tcase(suite, tc);
