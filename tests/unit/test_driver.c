@@ -489,6 +489,8 @@ START_TEST(unbind_that_waits)
 	ck_assert_uint_eq(ask(PRIV_STATUS, &status), IOB_OK);
 	ck_assert_uint_eq(list(SIBLING), IOB_OK);
 	ck_assert_uint_eq(reply.driver_list.records[1].flags, IOB_DRIVER_YOURS | IOB_DRIVER_MOVING);
+	for (uint32_t i = 0; i < reply.driver_list.count; i++) /* all of its group */
+		ck_assert(reply.driver_list.records[i].flags & IOB_DRIVER_MOVING);
 	ck_assert_uint_eq(set_now(CARD, IOB_DRIVER_HOST, 0), IOB_OK); /* it is there already */
 	ck_assert_uint_eq(set_now(CARD, IOB_DRIVER_VFIO, 0), IOB_E_BUSY);
 	ck_assert_uint_eq(set_now(SIBLING, IOB_DRIVER_VFIO, 0), IOB_E_BUSY);

@@ -8,6 +8,8 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -144,6 +146,78 @@ START_TEST(is_not_believed)
 }
 END_TEST
 
+/* A recorder that cannot go on, because nobody reads. */
+static pid_t record_begins(int *ends)
+{
+	static const char junk[4096];
+	pid_t pid;
+
+	put(NAMES);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(ends[1], junk, sizeof(junk)) > 0)
+		;
+	ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		tape_record(path, ends[1]);
+	return pid;
+}
+
+static bool has_capabilities(pid_t pid)
+{
+	char name[64], line[256];
+	unsigned long long all = ~0ULL;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/%d/status", (int)pid);
+	f = fopen(name, "re");
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, "CapPrm: %llx", &all);
+	fclose(f);
+	return all != 0;
+}
+
+static bool has_descriptor(pid_t pid, int fd)
+{
+	char name[64], target[64];
+
+	snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int)pid, fd);
+	return readlink(name, target, sizeof(target)) >= 0 || errno != ENOENT;
+}
+
+/* It runs the code of others, which looks up names. */
+START_TEST(recorder_has_nothing)
+{
+	int secret = fcntl(STDERR_FILENO, F_DUPFD, 300), ends[2];
+	pid_t pid = record_begins(ends);
+
+	for (int i = 0; i < 2000; i++) {
+		if (!has_capabilities(pid) && !has_descriptor(pid, secret) &&
+		    !has_descriptor(pid, ends[0]))
+			break;
+		usleep(5000);
+	}
+	ck_assert(!has_capabilities(pid));
+	ck_assert(!has_descriptor(pid, secret) && !has_descriptor(pid, ends[0]));
+	close(secret);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+/* Whatever it ends with: it was not let finish. */
+START_TEST(cut_is_not_complete)
+{
+	record(NAMES);
+	tape.cut = true;
+	ck_assert(!tape_is_complete(&tape));
+}
+END_TEST
+
 START_TEST(has_an_end)
 {
 	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -168,6 +242,8 @@ Suite *test_tape_suite(void)
 	tcase_add_test(tc, plays_refusals_too);
 	tcase_add_loop_test(tc, fits_nothing_else, 0, (int)(sizeof(others) / sizeof(others[0])));
 	tcase_add_test(tc, is_not_believed);
+	tcase_add_test(tc, recorder_has_nothing);
+	tcase_add_test(tc, cut_is_not_complete);
 	tcase_add_test(tc, has_an_end);
 	suite_add_tcase(suite, tc);
 	return suite;
