@@ -307,7 +307,7 @@ static struct domain *domain_make(struct session *s)
 
 static struct handle *handle_make(struct session *s, uint32_t kind, uint32_t id)
 {
-	struct handle *h = handle_new(&m, s, kind, 1000 + id, id);
+	struct handle *h = handle_new(&m, s, kind, 1000 + id, id, false);
 
 	must(h);
 	return h;
@@ -1170,7 +1170,7 @@ static void bound_before_is_bound(void)
 
 	set_scene();
 	must(message_socketpair(pair) == 0 && message_cookie(pair[1], &cookie) == 0);
-	h = handle_new(&m, session(ALICES), IOB_KIND_DOMAIN, cookie, 0);
+	h = handle_new(&m, session(ALICES), IOB_KIND_DOMAIN, cookie, 0, false);
 	h->rights = IOB_RIGHT_BIND;
 	h->domain = domain_by_id(&m, DOMAIN);
 	must(binds(0, pair[1]) == IOB_E_ALREADY_BOUND);
