@@ -259,7 +259,7 @@ static bool handle_fits(struct monitor *m, const struct kept_handle *k)
 	}
 	const struct domain *d = domain_by_id(m, k->domain_id);
 
-	return d && d->state == DOMAIN_LIVE && d->session == s && !(k->root && d->root);
+	return d && d->session == s && !(k->root && d->root); /* a dying one has none */
 }
 
 static void adopt_handle(struct monitor *m, const struct kept_handle *k, uint32_t row)

@@ -885,11 +885,14 @@ static void dies_when_it_speaks(int channel, void (*speak)(void))
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		const struct scmp_arg_cmp said = { .arg = 0,
+						   .op = SCMP_CMP_EQ,
+						   .datum_a = (uint64_t)channel };
 		scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
 
 		prctl(PR_SET_DUMPABLE, 0);
-		must(f && seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(sendmsg), 1,
-					   SCMP_A0(SCMP_CMP_EQ, (uint64_t)channel)) == 0);
+		must(f && seccomp_rule_add_array(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(sendmsg), 1,
+						 &said) == 0);
 		must(seccomp_load(f) == 0);
 		speak();
 		_exit(1); /* it should have */

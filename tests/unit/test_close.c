@@ -29,8 +29,21 @@ static void set_up(void)
 	close_init(base);
 }
 
+static void run(void)
+{
+	ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
+}
+
+/* Threads, and what waits for one. */
+static void run_till_all_is_closed(void)
+{
+	while (event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) > 0)
+		run();
+}
+
 static void tear_down(void)
 {
+	run_till_all_is_closed();
 	event_base_free(base);
 }
 
@@ -84,11 +97,6 @@ static bool gets_closed(int other)
 	return is_closed(other);
 }
 
-static void run(void)
-{
-	ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE), 0);
-}
-
 /* However many of those there are. */
 START_TEST(refused_ones_hold_up_nobody_else)
 {
@@ -125,8 +133,7 @@ START_TEST(refused_ones_wait_in_a_line_with_an_end)
 	ck_assert(is_closed(last));
 
 	/* all of them: the line is as long as it was */
-	while (event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) > 0)
-		run();
+	run_till_all_is_closed();
 	for (int i = 0; i < REFUSED_AT_ONCE; i++)
 		close_refused_fd(lingering());
 	for (int i = 0; i < REFUSED_WAITING; i++) {
