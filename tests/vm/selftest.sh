@@ -57,4 +57,21 @@ for kind in "${kinds[@]}"; do
 	broken "$kind" "power-off by the test itself" 124 'echo GUEST-EXIT 0; echo .; poweroff -f'
 done
 broken "${kinds[0]}" "guest that hangs" 124 'sleep 1000' --timeout 15
+
+# An emulator whose second processor sleeps with an interrupt in service.
+cat > "$work/deaf" <<'QEMU'
+#!/bin/bash
+for word in "$@"; do
+	case $word in pipe,id=monitor,path=*) monitor=${word#*path=} ;; esac
+done
+exec 3<> "$monitor.in" 4<> "$monitor.out"
+while read -r line <&3; do
+	case $line in
+	'info registers') echo 'RIP=ffffffff8181a653 II=0 HLT=1' >&4 ;;
+	'info lapic') printf 'dumping local APIC state for CPU 1 \nISR\t 236 \n' >&4 ;;
+	esac
+done
+QEMU
+chmod +x "$work/deaf"
+IOB_VM_LOOK=1 IOB_VM_QEMU=$work/deaf broken "${kinds[0]}" "QEMU that loses interrupts" 126 'exit 0'
 exit "$failed"
