@@ -157,12 +157,13 @@ $(programs) $(libraries): Makefile
 # backend. tests/harness: what those two share.
 
 unit_sources := $(wildcard tests/unit/*.c)
-# These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits. The
-# benchmark is other programs, a monitor that is killed (test_adopt.c) frees nothing, and where a close()
-# blocks (test_close.c) valgrind lets no other thread run.
+# These confine themselves further than valgrind can follow: it has no seccomp(2), no securebits, no
+# pidfds of new processes (test_reload.c), and descriptors of its own (test_tape.c). The benchmark is
+# other programs, a monitor that is killed (test_adopt.c) frees nothing, and where a close() blocks
+# (test_close.c) valgrind lets no other thread run.
 ifeq ($(INSTRUMENT),valgrind)
 unit_sources := $(filter-out %/test_sandbox.c %/test_privileges.c %/test_bench.c %/test_driver.c \
-	%/test_session.c %/test_adopt.c %/test_close.c,$(unit_sources))
+	%/test_session.c %/test_adopt.c %/test_close.c %/test_reload.c %/test_tape.c,$(unit_sources))
 endif
 harness      := $(wildcard tests/harness/*.c)
 suites       := $(foreach s,unit conformance hostile,$(if $(wildcard tests/$s/*.c),$(BUILD)/tests/$s))
