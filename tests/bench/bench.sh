@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${IOB_BUILD:-$here/../../build}
 program=$build/bench/measure
 out=${IOB_BENCH_OUT:-$build/bench}
+umask 022 # a configuration that others can write is refused
 small=
 [ "${1:-}" != --small ] || small=--small
 

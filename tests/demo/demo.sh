@@ -5,6 +5,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${IOB_BUILD:-$here/../../build}
+umask 022 # a configuration that others can write is refused
 
 # What has to go, however it ends.
 dir='' stage='' daemon=''
@@ -53,6 +54,8 @@ story_here() { # BACKEND
 	local status=0
 	dir=$(mktemp -d /tmp/iommu-broker-demo.XXXXXX)
 	chmod 755 "$dir"
+	# A and B run as other users than root, who may not come where the build directory is.
+	install -m 755 "$build/demo/mapper" "$build/demo/driver" "$dir"
 	configure "$dir" "$1"
 	IOB_SIM_LOG=$dir/faults "$build/bin/iommu-brokerd" --config "$dir/iommu-broker.conf" \
 		2>"$dir/log" &
@@ -60,7 +63,7 @@ story_here() { # BACKEND
 	wait_for_socket "$dir/socket" "$dir/log"
 	heading "A maps, B drives; the daemon (pid $daemon) parses no byte of either"
 	IOMMU_BROKER_SOCKET=$dir/socket \
-		"$build/demo/launch" "$build/demo/mapper" "$build/demo/driver" || status=$?
+		"$build/demo/launch" "$dir/mapper" "$dir/driver" || status=$?
 	heading "what the IOMMU reported"
 	if [ "$1" = sim ]; then cat "$dir/faults"; else dmesg | grep 'DMAR:.*fault addr' || true; fi |
 		sed 's/^/  /'

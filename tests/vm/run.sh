@@ -5,8 +5,8 @@
 # usage: run.sh KIND [OPTION]... STAGE-DIR
 #
 #   KIND               type1 (Debian's kernel) or iommufd (the one built by kernels.sh)
-#   STAGE-DIR          laid over the guest's root; owned by root there. The libraries that its
-#                      dynamic programs need are added.
+#   STAGE-DIR          laid over the guest's root; owned by root there, for everybody to read. The
+#                      libraries that its dynamic programs need are added.
 #   --systemd          Debian, made by root-image.sh; guest.sh runs when the system is up
 #   --mem MB           memory (1024)
 #   --smp N            processors (2)
@@ -23,6 +23,7 @@
 #   126 QEMU lost interrupts in three boots
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+umask 022 # directories on the way to what the guest's users run
 
 # PCI functions of the rig, on the root bus of q35; slots 1f and up are the chipset's. The IOMMU is
 # not in the list: it must come before every other device. A column of its own says whether
@@ -96,6 +97,12 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
+# lay_stage TO: what users of the guest may read or run does not depend on the umask that it was built with.
+lay_stage() {
+	cp -a "$stage/." "$1/"
+	chmod -R go=u-w "$1"
+}
+
 # add_libraries FROM TO: what the loader will look for. Libraries that are in the stage itself (our
 # own) stay as they are, the others come from where the loader finds them on this machine.
 add_libraries() {
@@ -123,7 +130,7 @@ add_disk_parts() {
 	cp "$vm_dir/guest-emergency.service" "$parts/stage$units/rescue.service"
 	cp "$vm_dir/guest-systemd" "$parts/stage/usr/lib/rig/run"
 	chmod 755 "$parts/stage/usr/lib/rig/run"
-	cp -a "$stage/." "$parts/stage/"
+	lay_stage "$parts/stage"
 	add_libraries "$stage" "$parts/libraries"
 	for part in stage libraries; do
 		tar -C "$parts/$part" -c --owner=root:0 --group=root:0 . > "$1/$part.tar"
@@ -138,7 +145,7 @@ if [ -n "$systemd" ]; then
 	add_disk_parts "$root"
 	orders=(modules.disk modules.order)
 else
-	cp -a "$stage/." "$root/"
+	lay_stage "$root"
 	add_libraries "$root" "$root"
 fi
 cp "$(command -v busybox)" "$root/bin/busybox"
