@@ -14,8 +14,8 @@ build_program selftest "$work/stage/bin"
 build_program selftest-systemd "$work/stage/usr/bin"
 cp "$vm_dir/guest-selftest-systemd.sh" "$work/stage/guest.sh"
 chmod 755 "$work/stage/guest.sh"
-# The mode of a directory that is in both has to be the guest's.
-chmod 700 "$work/stage"
+# The mode of a directory that is in both has to be the guest's: 700.
+mkdir -m 755 "$work/stage/root"
 
 for kind in "${kinds[@]}"; do
 	start=$SECONDS
