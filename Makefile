@@ -14,6 +14,8 @@ comma   := ,
 hash    := \#
 variant := $(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(INSTRUMENT),-$(INSTRUMENT))
 BUILD   ?= build$(variant)
+# However it is spelled, the flags are the same, and what is built is not built again.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 CFLAGS  ?= $(if $(INSTRUMENT),-O1,-O2) -g
 OBJCOPY ?= objcopy
 tools   := tests/tools
@@ -39,7 +41,7 @@ monitor := $(proto) $(proto_private) $(glue_opener) $(glue_device) daemon/log.c 
 	$(addprefix daemon/monitor-,adopt.c bind.c close.c config.c config-check.c \
 	config-devices.c config-files.c config-lines.c config-sections.c config-users.c \
 	config-values.c device.c domain.c driver.c driver-child.c driver-move.c driver-start.c \
-	keep.c ledger.c listen.c main.c manager.c policy.c privileges.c rate.c reaper.c reload.c \
+	inventory.c keep.c ledger.c listen.c main.c manager.c policy.c privileges.c rate.c reaper.c reload.c \
 	requests.c resume.c session.c spawn.c table.c tape.c)
 session := $(proto) $(proto_private) $(proto_client) $(glue_mapper) $(glue_device) \
 	daemon/interval-map.c daemon/log.c \
