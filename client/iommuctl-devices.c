@@ -102,6 +102,14 @@ static const struct iob_device_rec *find(const struct iob_device_rec *list, size
 	return NULL;
 }
 
+/* The broker tells those that came later at the end. */
+static int compare_names(const void *a, const void *b)
+{
+	const struct iob_device_rec *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 int ctl_devices(const struct ctl *ctl)
 {
 	bool real = iob_conn_hello(ctl->conn)->backend != IOB_BACKEND_SIM;
@@ -111,6 +119,8 @@ int ctl_devices(const struct ctl *ctl)
 
 	if (ctl_ask(ctl, iob_device_list(ctl->conn, &list, &count)) != IOB_OK)
 		return ctl_failed("devices");
+	if (count)
+		qsort(list, count, sizeof(*list), compare_names);
 	if (ctl->argument) {
 		one = find(list, count, ctl->argument);
 		if (!one)

@@ -160,35 +160,19 @@ static struct device *find_device(struct monitor *m, const struct glue_device *i
 
 	if (d)
 		return d;
-	struct device *more = realloc(m->devices, (m->device_count + 1) * sizeof(*more));
-
-	if (!more)
+	d = inventory_learn(m, info);
+	if (!d)
 		abort();
-	m->devices = more;
-	d = &more[m->device_count++];
-	memset(d, 0, sizeof(*d));
-	d->monitor = m;
-	d->info = *info;
 	d->info.usable = false;
 	strlcpy(d->info.why, "it is no longer there", sizeof(d->info.why));
-	d->bound = (struct glue_bound){ -1, -1 };
 	return d;
-}
-
-/* Rows are only read here: pointers into the inventory would not survive its growing. */
-static void grow_inventory(struct monitor *m)
-{
-	struct kept_device k;
-
-	for (uint32_t row = 0; (row = table_next(&m->keep.devices, row, &k)) != 0;)
-		find_device(m, &k.info);
 }
 
 /* All devices of a group have the same open file, which is kept once. */
 static int sibling_group_dup(const struct monitor *m, const struct device *d)
 {
 	for (size_t i = 0; i < m->device_count; i++) {
-		const struct device *o = &m->devices[i];
+		const struct device *o = m->devices[i];
 
 		if (o != d && o->bound_kept && o->info.group == d->info.group &&
 		    o->bound.group_fd >= 0)
@@ -239,8 +223,8 @@ static void adopt_device(struct monitor *m, const struct kept_device *k, uint32_
 static struct device *device_by_row(struct monitor *m, uint32_t row)
 {
 	for (size_t i = 0; i < m->device_count; i++)
-		if (row != 0 && m->devices[i].row == row)
-			return &m->devices[i];
+		if (row != 0 && m->devices[i]->row == row)
+			return m->devices[i];
 	return NULL;
 }
 
@@ -335,15 +319,15 @@ static void settle_device(struct monitor *m, struct device *d)
 static void settle_devices(struct monitor *m)
 {
 	for (size_t i = 0; i < m->device_count; i++)
-		if (m->devices[i].row != 0)
-			settle_device(m, &m->devices[i]);
+		if (m->devices[i]->row != 0)
+			settle_device(m, m->devices[i]);
 }
 
 /* Opened on paper, and the handle was not made. */
 static void settle_owners(struct monitor *m)
 {
 	for (size_t i = 0; i < m->device_count; i++) {
-		struct device *d = &m->devices[i];
+		struct device *d = m->devices[i];
 
 		if (!d->owner || d->handle)
 			continue;
@@ -366,7 +350,6 @@ static void read_tables(struct monitor *m)
 		adopt_session(m, &session, r);
 	for (uint32_t r = 0; (r = table_next(&k->domains, r, &domain)) != 0;)
 		adopt_domain(m, &domain, r);
-	grow_inventory(m);
 	for (uint32_t r = 0; (r = table_next(&k->devices, r, &device)) != 0;)
 		adopt_device(m, &device, r);
 	for (uint32_t r = 0; (r = table_next(&k->handles, r, &handle)) != 0;)

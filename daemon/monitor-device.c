@@ -79,14 +79,25 @@ static int device_check(struct session *s, struct device *d, uint32_t wanted, ui
 	return 0;
 }
 
+static struct device *device_find(struct session *s, const char *name, uint32_t *allowed)
+{
+	struct device *d = name_is_terminated(name) ? device_by_name(s->monitor, name) : NULL;
+
+	*allowed = d ? policy_device_access(&s->monitor->config, &s->peer, &d->info) : 0;
+	return *allowed ? d : NULL;
+}
+
 /* A device that policy hides does not exist for the asker. */
 static struct device *device_lookup(struct session *s, const struct priv_device_open *q,
 				    uint32_t *allowed, struct fault *why)
 {
-	struct device *d = name_is_terminated(q->name) ? device_by_name(s->monitor, q->name) : NULL;
+	struct device *d = device_find(s, q->name, allowed);
 
-	*allowed = d ? policy_device_access(&s->monitor->config, &s->peer, &d->info) : 0;
-	if (*allowed != 0)
+	if (!d) {
+		inventory_look(s);
+		d = device_find(s, q->name, allowed);
+	}
+	if (d)
 		return d;
 	fault_set(why, IOB_E_NO_DEVICE, IOB_STEP_POLICY, 0, "device %.31s: none that you may open",
 		  name_is_terminated(q->name) ? q->name : "(unterminated name)");

@@ -137,8 +137,8 @@ static void move_end(struct move *v)
 		log_warn("after a change of drivers: %s", f.text);
 	group_free(&g);
 	for (size_t i = 0; i < m->device_count; i++)
-		if (m->devices[i].move == v)
-			m->devices[i].move = NULL;
+		if (m->devices[i]->move == v)
+			m->devices[i]->move = NULL;
 	for (size_t i = 0; i < v->count; i++)
 		item_done(v, &v->items[i]);
 	move_outcome(v, &f);
@@ -184,26 +184,21 @@ int move_check(const struct group *g, struct monitor *m, enum iob_driver to, str
 		const struct member *e = &g->members[i];
 		const struct device *d = e->device;
 
-		if (d && d->move)
+		if (d->move)
 			return fault_set(why, IOB_E_BUSY, IOB_STEP_DRIVER, 0,
 					 "the driver of %s, or of another device of its IOMMU "
 					 "group, is being changed already",
 					 e->info.name);
-		if (d && d->owner)
+		if (d->owner)
 			return fault_set(why, IOB_E_BUSY, IOB_STEP_DRIVER, 0,
 					 "device %s is open in a client of uid %u", e->info.name,
 					 (unsigned)d->owner->peer.uid);
-		if (d && d->state != DEVICE_FREE)
+		if (d->state != DEVICE_FREE)
 			return fault_set(why, IOB_E_BUSY, IOB_STEP_DRIVER, 0,
 					 "device %s is still being taken from its last user",
 					 e->info.name);
 		if (!e->chosen)
 			continue;
-		if (!d)
-			return fault_set(why, IOB_E_NO_DEVICE, IOB_STEP_DRIVER, 0,
-					 "device %s is not known to the broker: it came after the "
-					 "broker had started",
-					 e->info.name);
 		if (m->glue->driver_check(&e->info, to, why) < 0)
 			return -1;
 	}
@@ -272,8 +267,7 @@ int move_start(struct monitor *m, const struct group *g, enum iob_driver to,
 		v->account->moves++;
 	}
 	for (size_t i = 0; i < g->count; i++)
-		if (g->members[i].device)
-			g->members[i].device->move = v;
+		g->members[i].device->move = v;
 	LIST_INSERT_HEAD(&m->moves, v, link);
 	m->move_count++;
 	return 0;

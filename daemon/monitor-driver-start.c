@@ -52,7 +52,7 @@ static unsigned under_way(const struct monitor *m)
 static void start_more(struct monitor *m)
 {
 	while (m->start_cursor < m->device_count && under_way(m) < START_AT_A_TIME) {
-		const struct device *d = &m->devices[m->start_cursor++];
+		const struct device *d = m->devices[m->start_cursor++];
 
 		if (!d->move && !d->info.on_vfio && policy_wants_vfio(&m->config, &d->info))
 			start_group(m, d->info.name);
@@ -78,7 +78,7 @@ static void tell_unmatched(const struct monitor *m)
 		size_t n = 0;
 
 		while (n < m->device_count &&
-		       !policy_vfio_matches(&m->config, i, &m->devices[n].info))
+		       !policy_vfio_matches(&m->config, i, &m->devices[n]->info))
 			n++;
 		if (n == m->device_count)
 			log_warn("[drivers]: no device matches %s", word);

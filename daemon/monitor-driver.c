@@ -57,24 +57,26 @@ static const struct glue_device *find(const struct glue_device *list, size_t cou
 	return NULL;
 }
 
-/* What is in use stays as it was when its user got it. */
-static void group_take(struct monitor *m, struct group *g, const struct glue_device *info,
+static bool group_take(struct monitor *m, struct group *g, const struct glue_device *info,
 		       bool named)
 {
-	struct member *e = &g->members[g->count++];
+	struct member *e = &g->members[g->count];
 
+	e->info = *info;
+	e->device = inventory_learn(m, info);
+	if (!e->device)
+		return false;
 	if (named)
 		g->named = e;
-	e->info = *info;
-	e->device = device_by_name(m, info->name);
-	if (e->device && e->device->state == DEVICE_FREE)
-		e->device->info = *info;
+	g->count++;
+	return true;
 }
 
 int group_load(struct monitor *m, const char *name, struct group *g, struct fault *why)
 {
 	const struct glue_device *one;
 	struct glue_device *list;
+	bool complete = true;
 	size_t count;
 
 	*g = (struct group){ 0 };
@@ -82,12 +84,12 @@ int group_load(struct monitor *m, const char *name, struct group *g, struct faul
 		return -1;
 	one = find(list, count, name);
 	g->members = one ? calloc(count, sizeof(*g->members)) : NULL;
-	for (size_t i = 0; g->members && i < count; i++)
+	for (size_t i = 0; g->members && complete && i < count; i++)
 		if (list[i].group == one->group)
-			group_take(m, g, &list[i], &list[i] == one);
+			complete = group_take(m, g, &list[i], &list[i] == one);
 	group_stamp(g);
 	free(list);
-	if (!g->named)
+	if (!g->named || !complete)
 		return one ? fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_DRIVER, ENOMEM,
 				       "out of memory") :
 			     fault_set(why, IOB_E_NO_DEVICE, IOB_STEP_DRIVER, 0,
@@ -123,6 +125,8 @@ static int group_of(struct session *s, const char name[IOB_NAME_BYTES], struct g
 	bool terminated = memchr(name, '\0', IOB_NAME_BYTES) != NULL;
 
 	*g = (struct group){ 0 };
+	if (terminated && !device_by_name(s->monitor, name))
+		inventory_look(s);
 	if (terminated && device_by_name(s->monitor, name)) {
 		if (group_load(s->monitor, name, g, why) < 0)
 			return -1;
@@ -139,8 +143,7 @@ static int group_of(struct session *s, const char name[IOB_NAME_BYTES], struct g
 static void driver_record(const struct session *s, const struct group *g, const struct member *e,
 			  struct iob_driver_rec *rec)
 {
-	const struct device unknown = { .info = e->info };
-	const struct device *d = e->device ? e->device : &unknown;
+	const struct device *d = e->device;
 
 	device_record(s, d, &rec->device);
 	/* whose it is, is told to those who see the device anyway */

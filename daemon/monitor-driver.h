@@ -14,8 +14,8 @@
 /* A device of a group, as it is now. */
 struct member {
 	struct glue_device info;
-	struct device *device; /* NULL: it is not in the ledger, for it came after the start */
-	bool chosen;	       /* to be moved */
+	struct device *device;
+	bool chosen; /* to be moved */
 };
 
 struct group {

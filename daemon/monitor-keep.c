@@ -278,7 +278,7 @@ void keep_device(struct monitor *m, struct device *d)
 static bool group_is_kept(const struct monitor *m, const struct device *d)
 {
 	for (size_t i = 0; i < m->device_count; i++) {
-		const struct device *o = &m->devices[i];
+		const struct device *o = m->devices[i];
 
 		if (o != d && o->bound_kept && o->info.group == d->info.group &&
 		    o->bound.group_fd >= 0)

@@ -148,8 +148,8 @@ struct domain *domain_by_id(struct monitor *m, uint32_t id)
 struct device *device_by_name(struct monitor *m, const char *name)
 {
 	for (size_t i = 0; i < m->device_count; i++)
-		if (strcmp(m->devices[i].info.name, name) == 0)
-			return &m->devices[i];
+		if (strcmp(m->devices[i]->info.name, name) == 0)
+			return m->devices[i];
 	return NULL;
 }
 
@@ -157,7 +157,7 @@ struct device *device_by_name(struct monitor *m, const char *name)
 bool device_group_taken(const struct monitor *m, const struct device *d, const struct session *s)
 {
 	for (size_t i = 0; i < m->device_count; i++) {
-		const struct device *o = &m->devices[i];
+		const struct device *o = m->devices[i];
 
 		if (o != d && o->info.group == d->info.group && o->state != DEVICE_FREE &&
 		    o->owner != s)

@@ -281,28 +281,6 @@ static int choose_backend(struct monitor *m, const struct glue_options *o, struc
 			 "no backend works here: %s", f.text);
 }
 
-static int load_inventory(struct monitor *m, struct fault *why)
-{
-	struct glue_device *list;
-	size_t count;
-
-	if (m->glue->inventory(&list, &count, why) < 0)
-		return -1;
-	m->devices = calloc(count ? count : 1, sizeof(*m->devices));
-	if (!m->devices) {
-		free(list);
-		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_NONE, ENOMEM, "out of memory");
-	}
-	for (size_t i = 0; i < count; i++) {
-		m->devices[i].monitor = m;
-		m->devices[i].info = list[i];
-		m->devices[i].bound = (struct glue_bound){ -1, -1 };
-	}
-	m->device_count = count;
-	free(list);
-	return 0;
-}
-
 static void on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	struct monitor *m = arg;
@@ -352,7 +330,7 @@ static int start(struct monitor *m, struct fault *why)
 	    make_empty_dir(m, why) < 0 || watch_signals(m, why) < 0 || privileges_drop(why) < 0)
 		return -1;
 	glue_options_from(m, &g);
-	if (keep_open(m, why) < 0 || choose_backend(m, &g, why) < 0 || load_inventory(m, why) < 0)
+	if (keep_open(m, why) < 0 || choose_backend(m, &g, why) < 0 || inventory_load(m, why) < 0)
 		return -1;
 	adopt_all(m);
 	if (listen_open(m, why) < 0)
@@ -364,7 +342,7 @@ static int start(struct monitor *m, struct fault *why)
 	if (m->ended)
 		return 0;
 	listen_tell(m, socket);
-	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, m->device_count,
+	log_info("ready: backend %s, %zu devices, socket %s", m->glue->name, inventory_count(m),
 		 socket);
 	m->ready = true;
 	manager_tell("READY=1");
@@ -385,7 +363,7 @@ static void finish(struct monitor *m)
 		event_free(m->on_sigterm);
 	if (m->on_sigint)
 		event_free(m->on_sigint);
-	free(m->devices);
+	inventory_free(m);
 	free(m->slots);
 	free(m->session_path);
 	free(m->sim_path);

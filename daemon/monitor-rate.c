@@ -83,13 +83,18 @@ static void session_pause(struct session *s, uint64_t ns)
 	event_del(s->on_channel);
 }
 
-void session_charge_setup(struct session *s)
+void session_charge_setups(struct session *s, uint32_t count)
 {
 	uint64_t debt = rate_charge(&s->account->setups, monitor_now_ns(), s->quota.max_setups,
-				    MONITOR_RATE_WINDOW_NS, 1);
+				    MONITOR_RATE_WINDOW_NS, count);
 
 	if (debt > 0 && !s->killed)
 		session_pause(s, debt);
+}
+
+void session_charge_setup(struct session *s)
+{
+	session_charge_setups(s, 1);
 }
 
 bool account_is_rested(const struct account *a)

@@ -10,18 +10,20 @@
 #define IOB_VERSION "unknown"
 #endif
 
-/* The cursor is the index in the inventory, sorted by name, at which to go on. */
+/* The cursor is the place in the inventory at which to go on. */
 static void monitor_device_list(struct session *s, struct priv_message *msg)
 {
 	struct monitor *m = s->monitor;
 	struct priv_message rep = { 0 };
 	struct priv_device_list *l = &rep.device_list;
 
+	if (msg->cursor.cursor == 0)
+		inventory_look(s);
 	for (size_t i = msg->cursor.cursor; i < m->device_count; i++) {
-		const struct device *d = &m->devices[i];
+		const struct device *d = m->devices[i];
 
-		if (policy_device_access(&m->config, &s->peer, &d->info) == 0 &&
-		    !policy_may_inspect_all(&m->config, &s->peer))
+		if (d->gone || (policy_device_access(&m->config, &s->peer, &d->info) == 0 &&
+				!policy_may_inspect_all(&m->config, &s->peer)))
 			continue;
 		if (l->count == IOB_MAX_DEVICE_LIST) {
 			l->next = (uint32_t)i;
@@ -91,15 +93,16 @@ static void monitor_status(struct session *s, struct priv_message *msg)
 	struct iob_status_rep *r = &rep.status_rep.data;
 	struct domain *d;
 
+	inventory_look(s);
 	r->monitor_pid = (uint32_t)getpid();
 	r->backend = m->glue->backend;
 	r->uptime_ms = monitor_now_ms() - m->started_ms;
 	r->sessions = m->session_count;
 	LIST_FOREACH(d, &m->domains, link)
 		r->domains++;
-	r->devices = (uint32_t)m->device_count;
+	r->devices = (uint32_t)inventory_count(m);
 	for (size_t i = 0; i < m->device_count; i++)
-		r->devices_open += m->devices[i].state != DEVICE_FREE;
+		r->devices_open += m->devices[i]->state != DEVICE_FREE;
 	strlcpy(r->version, IOB_VERSION, sizeof(r->version));
 	session_reply(s, &rep, PRIV_STATUS, msg->hdr.serial, NULL);
 }

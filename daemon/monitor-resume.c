@@ -88,7 +88,7 @@ void session_resumed(struct session *s, const struct priv_message *msg)
 	while ((h = unknown_handle(m, s)) != NULL)
 		handle_gone(m, h);
 	for (size_t i = 0; i < m->device_count; i++) {
-		struct device *d = &m->devices[i];
+		struct device *d = m->devices[i];
 
 		if (d->owner != s || d->state != DEVICE_BOUND || d->gained)
 			continue;

@@ -239,8 +239,8 @@ static void session_release_objects(struct session *s)
 	struct domain *d, *next;
 
 	for (size_t i = 0; i < m->device_count; i++)
-		if (m->devices[i].owner == s)
-			device_release(m, &m->devices[i]);
+		if (m->devices[i]->owner == s)
+			device_release(m, m->devices[i]);
 	LIST_FOREACH_SAFE(d, &s->domains, of_session, next)
 		domain_destroy(m, d);
 	answer_for_the_dead(s);

@@ -161,6 +161,7 @@ struct device {
 	bool leaving;	   /* adopted on its way in or out of a domain */
 	struct move *move; /* the driver of a device of its group is being changed */
 	char former[24];   /* the driver it had before it was moved to VFIO; "" when unknown */
+	bool gone;	   /* there is none of that name any more, and nobody has it */
 };
 
 /* A command sent to a session whose answer is awaited. */
@@ -259,8 +260,10 @@ struct monitor {
 	uint32_t next_handle_id;
 	uint32_t session_count;
 	uint8_t *slots; /* one for each possible session: config.session_uids */
-	struct device *devices;
+	struct device **devices;
 	size_t device_count;
+	uint64_t changes; /* of the inventory, when it was read last */
+	bool outdated;	  /* it is to be read again in any case */
 	LIST_HEAD(, move) moves;
 	uint32_t move_count;
 	bool ready;	     /* the service manager has heard so */
@@ -326,6 +329,16 @@ void handle_gone(struct monitor *m, struct handle *h);
 /* A request that passed priv_check(). Consumes fds. */
 void monitor_request(struct session *s, struct priv_message *msg, struct fd_list *fds);
 
+/* ---- monitor-inventory.c ---- */
+/* Read it, the first time or again. What is in use stays as it was when its user got it. */
+int inventory_load(struct monitor *m, struct fault *why);
+/* Before something of it is told: read it again if anything has changed, at the session's expense. */
+void inventory_look(struct session *s);
+/* What is known of this device is this, unless it is in use. NULL: out of memory. */
+struct device *inventory_learn(struct monitor *m, const struct glue_device *info);
+size_t inventory_count(const struct monitor *m);
+void inventory_free(struct monitor *m);
+
 /* ---- monitor-domain.c ---- */
 /* A new handle of the session for a device; pair: session's end, client's end. */
 struct handle *handle_make_device(struct session *s, struct device *d, int pair[2],
@@ -379,6 +392,7 @@ bool refusal_is_told(struct monitor *m);
 /* A request that costs the monitor much. A session whose user asks for too many is not heard for a
  * moment: nothing is refused, its client waits. */
 void session_charge_setup(struct session *s);
+void session_charge_setups(struct session *s, uint32_t count);
 bool account_is_rested(const struct account *a);
 
 /* ---- monitor-reload.c ---- */

@@ -83,6 +83,8 @@ struct glue_opener {
 	/* The same, but only what is in the IOMMU group of this device, which is in the list, too; count
 	 * 0 when it is no longer there. Looks at nothing else: the bus may be long. */
 	int (*group)(const char *name, struct glue_device **list, size_t *count, struct fault *why);
+	/* A number that has changed whenever the inventory may have. 0 or -errno: it may have. Costs little. */
+	int (*changes)(uint64_t *number);
 
 	/* A new, empty IOMMU context: an iommufd with one IOAS, a container, a sim context.
 	 * *token: id the backend's mapper needs (IOAS id), 0 otherwise. */

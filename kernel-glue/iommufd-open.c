@@ -242,6 +242,7 @@ const struct glue_opener glue_opener_iommufd = {
 	.stop = iommufd_stop,
 	.inventory = iommufd_inventory,
 	.group = iommufd_group,
+	.changes = sysfs_uevents,
 	.context_open = iommufd_context_open,
 	.device_bind = iommufd_device_bind,
 	.descriptor_dup = opener_descriptor_dup,

@@ -291,6 +291,13 @@ static int sim_group(const char *name, struct glue_device **list, size_t *count,
 	return 0;
 }
 
+/* Nobody but the broker changes anything. */
+static int sim_changes(uint64_t *number)
+{
+	*number = 0;
+	return 0;
+}
+
 static int sim_context_open(int *context_fd, uint32_t *token, struct fault *why)
 {
 	struct sim_context_rep r = { 0 };
@@ -433,6 +440,7 @@ const struct glue_opener glue_opener_sim = {
 	.stop = sim_stop,
 	.inventory = sim_inventory,
 	.group = sim_group,
+	.changes = sim_changes,
 	.context_open = sim_context_open,
 	.device_bind = sim_device_bind,
 	.descriptor_dup = sim_descriptor_dup,

@@ -532,6 +532,19 @@ int sysfs_group_list(const char *name, struct glue_device **list, size_t *count)
 	return list_read(path, &group, list, count);
 }
 
+int sysfs_uevents(uint64_t *number)
+{
+	char path[PATH_BYTES];
+	unsigned long value;
+	int rc = path_make(path, sys_root, "kernel/uevent_seqnum");
+
+	if (!rc)
+		rc = number_read(path, ULONG_MAX, &value);
+	if (!rc)
+		*number = value;
+	return rc;
+}
+
 /* ---- nodes ---- */
 
 int sysfs_node_open(const char *node)

@@ -49,6 +49,12 @@ int sysfs_group_list(const char *name, struct glue_device **list, size_t *count)
  * no such device or it has no group; -EINVAL for what is no BDF. */
 int sysfs_pci_read(const char *name, struct glue_device *d, enum sysfs_obstacle *obstacle);
 
+/*
+ * How many events the kernel has announced: one at least for each device that comes or goes, and for
+ * each driver that takes one or lets go of one (lib/kobject_uevent.c, drivers/base/dd.c). 0 or -errno.
+ */
+int sysfs_uevents(uint64_t *number);
+
 struct sysfs_sibling {
 	char name[IOB_NAME_BYTES];
 	char driver[24];

@@ -269,6 +269,7 @@ const struct glue_opener glue_opener_type1 = {
 	.stop = type1_stop,
 	.inventory = type1_inventory,
 	.group = type1_group,
+	.changes = sysfs_uevents,
 	.context_open = type1_context_open,
 	.device_bind = type1_device_bind,
 	.descriptor_dup = opener_descriptor_dup,

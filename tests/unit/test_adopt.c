@@ -215,14 +215,11 @@ static void monitor_make(void)
 				    .rules = rules,
 				    .rule_count = 1 };
 	m.slots = calloc(10, 1);
-	m.device_count = DEVICES;
-	m.devices = calloc(DEVICES, sizeof(*m.devices));
 	for (int i = 0; i < DEVICES; i++) {
-		m.devices[i].monitor = &m;
-		m.devices[i].bound = (struct glue_bound){ -1, -1 };
-		m.devices[i].info.usable = true;
-		m.devices[i].info.group = 9;
-		snprintf(m.devices[i].info.name, IOB_NAME_BYTES, "0000:00:03.%d", i);
+		struct glue_device info = { .usable = true, .group = 9 };
+
+		snprintf(info.name, IOB_NAME_BYTES, "0000:00:03.%d", i);
+		must(inventory_learn(&m, &info) != NULL);
 	}
 	must(manager_init(&why) == 0);
 	must(keep_open(&m, &why) == 0);
@@ -332,7 +329,7 @@ static void domain_handle_make(struct domain *d, uint32_t id, uint32_t rights)
 
 static void device_make(int which, struct session *s, struct domain *d, uint32_t id)
 {
-	struct device *dev = &m.devices[which];
+	struct device *dev = m.devices[which];
 
 	dev->owner = s;
 	dev->handle = handle_make(s, IOB_KIND_DEVICE, id);
@@ -470,7 +467,7 @@ static void everything_is_there(void)
 	const struct domain *d = domain_by_id(&m, DOMAIN);
 	const struct handle *root = handle_of_session(&m, s, ROOT);
 	const struct handle *grant = handle_of_session(&m, s, GRANT);
-	const struct device *card = &m.devices[CARD], *twin = &m.devices[TWIN];
+	const struct device *card = m.devices[CARD], *twin = m.devices[TWIN];
 
 	must(s->adopted && s->uid == 5000 && s->pid == 4711 && s->peer.uid == ALICE);
 	must(s->peer.gid == ALICE + 1 && s->peer.pid == 815);
@@ -587,7 +584,7 @@ static void misfits_are_dropped(void)
 	};
 
 	set_scene();
-	must(m.devices[CARD].row == 1);
+	must(m.devices[CARD]->row == 1);
 	for (size_t i = 0; i < sizeof(misfits) / sizeof(misfits[0]); i++) {
 		uint32_t row = 0;
 
@@ -636,7 +633,7 @@ static void versions_differ(void)
 	must(table_put(&m.keep.self, &row, &self) == 0);
 	restart();
 	must(LIST_EMPTY(&m.sessions) && LIST_EMPTY(&m.domains) && RB_EMPTY(&m.handles));
-	must(m.devices[CARD].state == DEVICE_FREE && handle_rows() == 0);
+	must(m.devices[CARD]->state == DEVICE_FREE && handle_rows() == 0);
 	must(rows(&m.keep.sessions, sizeof(struct kept_session)) == 0);
 	must(keep_backend(&m) == 0);
 }
@@ -656,14 +653,14 @@ static void device_without_handle(void)
 	uint32_t row = 0;
 
 	set_scene();
-	m.devices[SPARE].state = DEVICE_OPEN;
-	m.devices[SPARE].owner = session(ALICES);
-	keep_device(&m, &m.devices[SPARE]);
-	must(m.devices[SPARE].row == claim.device);
+	m.devices[SPARE]->state = DEVICE_OPEN;
+	m.devices[SPARE]->owner = session(ALICES);
+	keep_device(&m, m.devices[SPARE]);
+	must(m.devices[SPARE]->row == claim.device);
 	must(table_put(&m.keep.handles, &row, &claim) == 0);
 	restart();
-	must(m.devices[SPARE].state == DEVICE_FREE && m.devices[SPARE].row == 0);
-	must(!m.devices[SPARE].owner && !m.devices[SPARE].handle);
+	must(m.devices[SPARE]->state == DEVICE_FREE && m.devices[SPARE]->row == 0);
+	must(!m.devices[SPARE]->owner && !m.devices[SPARE]->handle);
 	must(session(ALICES)->account->devices == 1 && session(BOBS)->account->devices == 1);
 	must(!handle_by_cookie(&m, 1) && handle_rows() == 4);
 }
@@ -684,9 +681,9 @@ static void device_without_owner(void)
 	keep_name(name, KEEP_SESSION, BOBS);
 	forget(name);
 	restart();
-	must(m.devices[SPARE].state == DEVICE_DETACHING && !m.devices[SPARE].owner);
-	must(m.devices[SPARE].waiting == (DEVICE_WAIT_DETACH | DEVICE_WAIT_REAPER));
-	must(m.devices[CARD].state == DEVICE_BOUND);
+	must(m.devices[SPARE]->state == DEVICE_DETACHING && !m.devices[SPARE]->owner);
+	must(m.devices[SPARE]->waiting == (DEVICE_WAIT_DETACH | DEVICE_WAIT_REAPER));
+	must(m.devices[CARD]->state == DEVICE_BOUND);
 	heard(end.alice, PRIV_RESUME);
 	heard(end.alice, PRIV_LIMITS);
 	heard(end.alice, PRIV_DETACH);
@@ -708,13 +705,13 @@ static void domain_is_gone(void)
 	set_scene();
 	d = domain_by_id(&m, DOMAIN);
 	keep_drop_domain(&m, d);
-	keep_name(name, KEEP_DEVICE, m.devices[CARD].row);
+	keep_name(name, KEEP_DEVICE, m.devices[CARD]->row);
 	hear();
 	fd = FIRST + first_of(name);
 	restart();
 	must(!domain_by_id(&m, DOMAIN) && session(ALICES)->handle_count == 1);
-	must(m.devices[CARD].state == DEVICE_OPEN && !m.devices[CARD].domain);
-	must(fcntl(fd, F_GETFD) < 0 && m.devices[CARD].bound.device_fd < 0);
+	must(m.devices[CARD]->state == DEVICE_OPEN && !m.devices[CARD]->domain);
+	must(fcntl(fd, F_GETFD) < 0 && m.devices[CARD]->bound.device_fd < 0);
 	must(m.keep.descriptors == 4); /* of the sessions */
 }
 
@@ -739,7 +736,7 @@ static void domain_was_dying(void)
 	must(LIST_EMPTY(&session(ALICES)->domains) && !d->root && LIST_EMPTY(&d->handles));
 	must(!handle_by_cookie(&m, 1000 + ROOT) && !handle_by_cookie(&m, 1000 + GRANT));
 	must(d->account->domains == 1 && session(ALICES)->memlock_bytes == 1 << 20);
-	must(m.devices[CARD].state == DEVICE_DETACHING && m.devices[CARD].reaped_with_domain);
+	must(m.devices[CARD]->state == DEVICE_DETACHING && m.devices[CARD]->reaped_with_domain);
 	domain_reaped(&m, d);
 	must(session(ALICES)->account->domains == 0 && session(ALICES)->memlock_bytes == 0);
 }
@@ -800,7 +797,7 @@ static void descriptors_are_missing(void)
 	restart();
 	must(!session_by_id(&m, BOBS));
 	must(rows(&m.keep.sessions, sizeof(struct kept_session)) == 1);
-	must(m.devices[TWIN].state == DEVICE_FREE && m.devices[TWIN].row == 0);
+	must(m.devices[TWIN]->state == DEVICE_FREE && m.devices[TWIN]->row == 0);
 	must(m.keep.descriptors == 4);
 	/* nobody's: no account is left that could be charged */
 	must(account_get(&m, BOB)->devices == 0);
@@ -819,12 +816,12 @@ static enum device_state left_in;
 static void device_is_taken_out(void)
 {
 	set_scene();
-	m.devices[CARD].state = left_in;
-	m.devices[CARD].gained = false;
-	keep_device(&m, &m.devices[CARD]);
+	m.devices[CARD]->state = left_in;
+	m.devices[CARD]->gained = false;
+	keep_device(&m, m.devices[CARD]);
 	restart();
-	must(m.devices[CARD].state == DEVICE_DETACHING);
-	must(m.devices[CARD].waiting == (DEVICE_WAIT_DETACH | DEVICE_WAIT_REAPER));
+	must(m.devices[CARD]->state == DEVICE_DETACHING);
+	must(m.devices[CARD]->waiting == (DEVICE_WAIT_DETACH | DEVICE_WAIT_REAPER));
 	must(heard(end.alice, PRIV_RESUME) != 0);
 	heard(end.alice, PRIV_LIMITS);
 	heard(end.alice, PRIV_DETACH);
@@ -923,7 +920,7 @@ static void alice_grants(void)
 
 static void card_is_given(void)
 {
-	device_give_to_owner(&m.devices[CARD]);
+	device_give_to_owner(m.devices[CARD]);
 }
 
 static void said_is_on_paper(void)
@@ -942,8 +939,8 @@ static void said_is_on_paper(void)
 	table_next(&m.keep.self, 0, &self);
 	must(self.next_handle_id == 301);
 
-	m.devices[CARD].gained = false;
-	keep_device(&m, &m.devices[CARD]);
+	m.devices[CARD]->gained = false;
+	keep_device(&m, m.devices[CARD]);
 	dies_when_it_speaks(session(ALICES)->channel, card_is_given);
 	table_next(&m.keep.devices, 0, &d);
 	must(d.gained);
@@ -958,7 +955,7 @@ END_TEST
 /* Told twice rather than never. */
 static void card_is_out(void)
 {
-	struct device *d = &m.devices[CARD];
+	struct device *d = m.devices[CARD];
 
 	LIST_REMOVE(d, of_domain);
 	d->domain = NULL;
@@ -971,9 +968,9 @@ static void freed_is_told_first(void)
 	struct kept_device d;
 
 	set_scene();
-	m.devices[CARD].state = DEVICE_DETACHING;
-	m.devices[CARD].lost = IOB_UNBOUND_DOMAIN_GONE;
-	keep_device(&m, &m.devices[CARD]);
+	m.devices[CARD]->state = DEVICE_DETACHING;
+	m.devices[CARD]->lost = IOB_UNBOUND_DOMAIN_GONE;
+	keep_device(&m, m.devices[CARD]);
 	dies_when_it_speaks(session(ALICES)->channel, card_is_out);
 	table_next(&m.keep.devices, 0, &d);
 	must(d.state == DEVICE_DETACHING && d.lost == IOB_UNBOUND_DOMAIN_GONE);
@@ -1029,7 +1026,7 @@ static void the_truth_is_believed(void)
 	must(s->resuming);
 	resumes(end.alice, &msg, heard(end.alice, PRIV_RESUME));
 	must(!s->killed && !s->resuming && s->handle_count == 3);
-	must(m.devices[CARD].state == DEVICE_BOUND && m.devices[CARD].gained);
+	must(m.devices[CARD]->state == DEVICE_BOUND && m.devices[CARD]->gained);
 	must(log_has("session 7: goes on"));
 }
 
@@ -1056,7 +1053,7 @@ static void unknown_is_released(void)
 	must(!s->killed && s->handle_count == 2);
 	must(!handle_of_session(&m, s, GRANT) && handle_rows() == 3);
 	heard(end.alice, PRIV_GAINED);
-	must(m.devices[CARD].gained);
+	must(m.devices[CARD]->gained);
 }
 
 START_TEST(what_it_does_not_know_is_released)
@@ -1096,7 +1093,7 @@ static void lie_ends_it(void)
 	resumes(end.alice, &msg, heard(end.alice, PRIV_RESUME));
 	must(s->killed && log_has(lie->why));
 	/* nothing goes before its process has ended */
-	must(s->handle_count == 4 && m.devices[CARD].state == DEVICE_BOUND);
+	must(s->handle_count == 4 && m.devices[CARD]->state == DEVICE_BOUND);
 	must(!session(BOBS)->killed && handle_of_session(&m, session(BOBS), STRANGE));
 }
 
@@ -1197,7 +1194,7 @@ static void unbound_before_is_unbound(void)
 	struct device *d;
 
 	set_scene();
-	d = &m.devices[CARD];
+	d = m.devices[CARD];
 	device_make(SPARE, session(ALICES), NULL, OPENED);
 	must(asks_again(PRIV_UNBIND, OPENED, 0, NULL) == IOB_E_NOT_BOUND);
 	must(asks_again(PRIV_UNBIND, OPENED, 1, NULL) == IOB_OK);

@@ -208,13 +208,8 @@ static struct config_rule rules[] = {
 static void inventory_make(void)
 {
 	struct fault why;
-	struct glue_device *list;
 
-	ck_assert_int_eq(m.glue->inventory(&list, &m.device_count, &why), 0);
-	m.devices = calloc(m.device_count, sizeof(*m.devices));
-	for (size_t i = 0; i < m.device_count; i++)
-		m.devices[i].info = list[i];
-	free(list);
+	ck_assert_int_eq(inventory_load(&m, &why), 0);
 }
 
 static void monitor_make(void)
@@ -246,7 +241,7 @@ static void monitor_make(void)
 
 static void monitor_remove(void)
 {
-	free(m.devices);
+	inventory_free(&m);
 	event_base_free(m.base);
 	close(session.channel);
 	close(client);
@@ -357,7 +352,7 @@ static void until_idle(void)
 	ck_assert_uint_eq(account.moves, 0);
 	ck_assert_uint_eq(account.references, 1);
 	for (size_t i = 0; i < m.device_count; i++)
-		ck_assert_ptr_null(m.devices[i].move);
+		ck_assert_ptr_null(m.devices[i]->move);
 }
 
 #define says(words)                                                                  \

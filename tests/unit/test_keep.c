@@ -22,6 +22,7 @@ static struct monitor m;
 static struct session session;
 static struct account account;
 static struct device device;
+static struct device *inventory[] = { &device };
 static int client; /* the other end of the session's channel */
 static int contexts;
 
@@ -135,7 +136,7 @@ static void set_up(void)
 	device = (struct device){ .monitor = &m, .bound = { -1, -1 } };
 	strcpy(device.info.name, DEVICE);
 	device.info.usable = true;
-	m.devices = &device;
+	m.devices = inventory;
 	m.device_count = 1;
 	session_make();
 	contexts = 0;

@@ -4,7 +4,7 @@
 #
 # 0000:00:0a.0 is a device that the host has a driver for; the others of the rig have none.
 HOST=0000:00:0a.0 NVME=0000:00:06.0 CARD=0000:00:07.0 EDU=0000:00:03.0
-PAIR_1=0000:00:08.0 PAIR_2=0000:00:08.1
+PAIR_1=0000:00:08.0 PAIR_2=0000:00:08.1 PULLED=0000:00:05.0
 work=/tmp/drivers checks=0 bad=0
 mkdir -p $work
 export IOMMU_BROKER_SOCKET=$work/socket
@@ -80,6 +80,24 @@ check "2 left" is $PAIR_2 none
 check "both come" ctl bind --group --yes $PAIR_2
 check "1 came" is $PAIR_1 vfio-pci
 check "2 came" is $PAIR_2 vfio-pci
+
+# What others do to devices, by hand: nobody tells the broker.
+shown() { ctl devices $1 && grep -q "^driver  *$2\$" $work/out; }
+check "$CARD is on vfio-pci" shown $CARD vfio-pci
+echo $CARD > /sys/bus/pci/drivers/vfio-pci/unbind
+check "it is seen to have left" shown $CARD -
+echo $CARD > /sys/bus/pci/drivers_probe
+check "and to be back" shown $CARD vfio-pci
+count=$(ctl status && sed -n 's/^devices *\([0-9]*\).*/\1/p' $work/out)
+echo 1 > /sys/bus/pci/devices/$PULLED/remove
+check "a device that was pulled out is not there" refused devices $PULLED
+check "and not counted" [ "$(ctl status && sed -n 's/^devices *\([0-9]*\).*/\1/p' $work/out)" = $((count - 1)) ]
+check "it cannot be bound" refused bind --yes $PULLED
+echo 1 > /sys/bus/pci/rescan
+check "it has come back" shown $PULLED -
+check "and can be bound" ctl bind --yes $PULLED
+check "to vfio-pci" shown $PULLED vfio-pci
+check "it is free" sh -c "/build/bin/iommuctl devices $PULLED | grep -q '^state  *free'"
 
 # Those who may not.
 check "alice does not" sh -c "! su alice -c '/build/bin/iommuctl unbind --yes $EDU' > $work/out 2>&1"
