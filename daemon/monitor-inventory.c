@@ -67,12 +67,19 @@ struct device *inventory_learn(struct monitor *m, const struct glue_device *info
 	return d;
 }
 
+static bool is_same(const struct glue_device *a, const struct glue_device *b)
+{
+	return a->vendor == b->vendor && a->device == b->device && a->class_code == b->class_code &&
+	       a->group == b->group && a->usable == b->usable &&
+	       strcmp(a->driver, b->driver) == 0 && strcmp(a->node, b->node) == 0;
+}
+
 /* Of one that is in use and has changed, the new state is to be read when its user is done with it. */
 static bool take(struct monitor *m, const struct glue_device *info, bool *outdated)
 {
 	const struct device *d = inventory_learn(m, info);
 
-	if (d && memcmp(&d->info, info, sizeof(*info)) != 0)
+	if (d && !is_same(&d->info, info))
 		*outdated = true;
 	return d != NULL;
 }
