@@ -10,11 +10,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "daemon/monitor-config-rules.h"
+#include "daemon/monitor-config-load.h"
 
 static void tell_problem(void *arg, const struct fault *f)
 {
-	fprintf(arg, "%s\n", f->text);
+	unsigned *told = arg;
+
+	fprintf(stderr, "%s\n", f->text);
+	if (++*told == CONFIG_MAX_PROBLEMS)
+		fprintf(stderr, "there may be more\n");
 }
 
 /* ---- settings without effect: no mistakes, and not what was meant ---- */
@@ -54,12 +58,22 @@ static void warn_of_the_shut_out(const struct config *c, const struct config_rul
 	struct peer p;
 	struct quota q;
 
-	for (size_t i = 0; r->quota.max_sessions == 0 && i < r->user_count; i++) {
+	if (r->quota.max_sessions > 0 || !(r->written & QUOTA_BIT(max_sessions)))
+		return;
+	for (size_t i = 0; i < r->user_count; i++) {
 		peer_of(r->users[i], &p);
 		policy_quota(c, &p, &q);
 		if (q.max_sessions == 0)
 			warn(r, "max-sessions = 0: user %u can never connect", r->users[i]);
 	}
+}
+
+static bool makes_none(const struct config_rule *r)
+{
+	struct quota q = r->quota;
+
+	policy_fill_quota(&q, r->written);
+	return q.max_domains == 0 || q.max_bytes == 0 || q.max_mappings == 0;
 }
 
 static void warn_of_rule(const struct config *c, const struct config_rule *r)
@@ -68,9 +82,10 @@ static void warn_of_rule(const struct config *c, const struct config_rule *r)
 		warn(r, "access without device has no effect");
 	if (r->pattern_count == 0 && r->drivers)
 		warn(r, "drivers = yes without device has no effect");
-	/* The default is nobody's setting. */
-	if (r->quota.max_sessions > c->max_sessions &&
-	    r->quota.max_sessions != RULE_DEFAULT_SESSIONS)
+	if (r->domains && makes_none(r))
+		warn(r,
+		     "domains = yes has no effect where a limit of them, or of what they map, is 0");
+	if (r->quota.max_sessions > c->max_sessions)
 		warn(r, "max-sessions = %u is above the %u of the daemon", r->quota.max_sessions,
 		     c->max_sessions);
 	warn_of_the_shut_out(c, r);
@@ -170,22 +185,26 @@ static void print_rate(const char *what, uint32_t rate)
 		printf("%u %s", rate, what);
 }
 
-static void print_quota(const struct quota *q)
+/* What the rule does not write is the default, where no other rule names the user and writes it. */
+static void print_quota(const struct config_rule *r)
 {
+	struct quota q = r->quota;
+
+	policy_fill_quota(&q, r->written);
 	printf("  each user at most: ");
-	print_bytes(q->max_bytes);
-	print_count(" in ", q->max_mappings, "mapping");
-	print_count("; ", q->max_sessions, "connection");
-	print_count(", ", q->max_domains, "domain");
-	print_count(", ", q->max_devices, "device");
+	print_bytes(q.max_bytes);
+	print_count(" in ", q.max_mappings, "mapping");
+	print_count("; ", q.max_sessions, "connection");
+	print_count(", ", q.max_domains, "domain");
+	print_count(", ", q.max_devices, "device");
 	printf("\n");
 	printf("  in a second: ");
-	print_rate("operations on a connection", q->max_rate);
+	print_rate("operations on a connection", q.max_rate);
 	printf("; ");
-	print_rate("new connections", q->max_connects);
+	print_rate("new connections", q.max_connects);
 	printf("; ");
 	print_rate("domains made, devices opened and bound, drivers looked at or changed",
-		   q->max_setups);
+		   q.max_setups);
 	printf("\n");
 }
 
@@ -198,8 +217,8 @@ static void print_rule(const struct config_rule *r)
 	printf("\n");
 	print_devices(r);
 	printf("  may%s make domains; sees %s\n", r->domains ? "" : " not",
-	       r->inspect_all ? "devices and domains of all" : "the own domains only");
-	print_quota(&r->quota);
+	       r->inspect_all ? "devices and domains of all" : "only its own domains");
+	print_quota(r);
 }
 
 static void print_moved_at_start(const struct config *c)
@@ -233,7 +252,8 @@ static void print_config(const char *path, const struct config *c)
 
 int config_check(const char *path)
 {
-	const struct config_reading how = { .problem = tell_problem, .arg = stderr };
+	unsigned told = 0;
+	const struct config_reading how = { .problem = tell_problem, .arg = &told };
 	struct config c;
 	struct fault why;
 

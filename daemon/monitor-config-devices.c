@@ -70,7 +70,7 @@ static bool parse_pattern_driver(const char *driver, struct device_pattern *t)
 {
 	struct glue_device d;
 
-	if (*driver == '\0' || strlen(driver) >= sizeof(d.driver))
+	if (*driver == '\0' || strlen(driver) >= sizeof(d.driver) || strchr(driver, '/'))
 		return false;
 	t->kind = PATTERN_DRIVER;
 	snprintf(t->text, sizeof(t->text), "%s", driver);

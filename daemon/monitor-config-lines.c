@@ -35,6 +35,18 @@ static int check_bytes(struct load *l, const char *text, size_t length)
 	return 0;
 }
 
+/* What some editors begin a file with. */
+static void drop_mark(struct load *l)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	const size_t bytes = sizeof(mark) - 1;
+
+	if (l->line != 1 || strncmp(l->buffer, mark, bytes) != 0)
+		return;
+	load_refuse(l, "a byte order mark: save it as UTF-8 without one");
+	memmove(l->buffer, l->buffer + bytes, strlen(l->buffer + bytes) + 1);
+}
+
 /* Each line of such a file has one: the first is told of, and none is in the way of what else is wrong. */
 static size_t drop_dos_end(struct load *l, size_t length)
 {
@@ -73,10 +85,18 @@ static bool get_line(struct load *l)
 		if (length > 0 && l->buffer[length - 1] == '\n')
 			l->buffer[--length] = '\0';
 		length = (ssize_t)drop_dos_end(l, (size_t)length);
-		if (check_bytes(l, l->buffer, (size_t)length) == 0)
+		if (check_bytes(l, l->buffer, (size_t)length) == 0) {
+			drop_mark(l);
 			return true;
+		}
 	}
 	return false;
+}
+
+/* inih takes a colon, too. */
+static bool is_setting(const char *text)
+{
+	return text[strcspn(text, "=:")] == '=';
 }
 
 static void trim_end(char *text)
@@ -100,6 +120,8 @@ static char *read_line(char *out, int out_bytes, void *stream)
 			continue;
 		if (*text == '[') {
 			load_header(l, text);
+		} else if (!is_setting(text)) {
+			load_refuse(l, "not \"key = value\"");
 		} else if (out_bytes < 2 || strlen(text) > (size_t)out_bytes - 2) {
 			load_refuse(l, "too long for this build of inih");
 		} else {

@@ -36,9 +36,16 @@ struct config_rule {
 	uint32_t access; /* IOB_ACCESS_* to all devices that a pattern matches */
 	bool domains;
 	bool inspect_all;
-	bool drivers; /* may change the drivers of all devices that a pattern matches */
-	struct quota quota;
+	bool drivers;	    /* may change the drivers of all devices that a pattern matches */
+	struct quota quota; /* what it writes; zero otherwise */
+	uint32_t written;   /* QUOTA_BIT() of those */
 };
+
+#define QUOTA_BIT(member) (1u << offsetof(struct quota, member) / sizeof(uint32_t))
+_Static_assert(sizeof(struct quota) / sizeof(uint32_t) <= 32, "a bit for each");
+
+/* Numbers that nobody has written. */
+void policy_fill_quota(struct quota *q, uint32_t written);
 
 /* One word behind vfio-pci of [drivers]. */
 struct config_vfio {
@@ -46,7 +53,7 @@ struct config_vfio {
 	char word[IOB_NAME_BYTES];
 };
 
-/* What a rule gives when it names no number, and what root may use to look without any rule. */
+/* Where no rule says how many; and what root may use to look, without any rule. */
 #define RULE_DEFAULT_SESSIONS 16u
 #define RULE_DEFAULT_CONNECTS 50u
 #define RULE_DEFAULT_SETUPS   200u

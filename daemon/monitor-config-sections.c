@@ -55,12 +55,32 @@ static struct config_rule *current_rule(struct load *l)
 	return &l->config->rules[l->config->rule_count - 1];
 }
 
+_Static_assert(RULE(quota) > RULE(drivers), "what lies behind it is a number of the quota");
+
 /* inih knows "#" at the beginning of a line only. */
 static bool has_hash_comment(const char *value)
 {
 	const char *hash = strchr(value, '#');
 
 	return hash && (hash == value || strchr(CONFIG_BLANKS, hash[-1]));
+}
+
+static bool has_key(const struct key *keys, const char *name)
+{
+	while (keys->name && strcmp(keys->name, name) != 0)
+		keys++;
+	return keys->name != NULL;
+}
+
+static int refuse_key(struct load *l, const char *name)
+{
+	const char *home = has_key(daemon_keys, name)  ? "[daemon]" :
+			   has_key(rule_keys, name)    ? "[allow NAME]" :
+			   has_key(drivers_keys, name) ? "[drivers]" :
+							 NULL;
+
+	return home ? load_refuse(l, "\"%.40s\" belongs in %s", name, home) :
+		      load_refuse(l, "unknown key \"%.40s\"", name);
 }
 
 static int set_key(struct load *l, const struct key *keys, void *object, const char *name,
@@ -72,7 +92,7 @@ static int set_key(struct load *l, const struct key *keys, void *object, const c
 	while (k->name && strcmp(k->name, name) != 0)
 		k++;
 	if (!k->name)
-		return load_refuse(l, "unknown key \"%.40s\"", name);
+		return refuse_key(l, name);
 	if (l->keys_seen & 1u << (k - keys))
 		return load_refuse(l, "%s is given twice in this section", name);
 	l->keys_seen |= 1u << (k - keys);
@@ -81,6 +101,8 @@ static int set_key(struct load *l, const struct key *keys, void *object, const c
 	l->hint = has_hash_comment(value) ? " (a comment after a value begins with ;)" : NULL;
 	r = k->parse(l, k, (char *)object + k->offset, value);
 	l->hint = NULL;
+	if (r == 0 && keys == rule_keys && k->offset >= RULE(quota))
+		current_rule(l)->written |= 1u << (k->offset - RULE(quota)) / sizeof(uint32_t);
 	return r;
 }
 
@@ -118,16 +140,6 @@ static void rule_init(struct config_rule *rule, char *name, char *file, unsigned
 		.file = file,
 		.line = line,
 		.access = IOB_ACCESS_MEDIATED,
-		.quota = {
-			.max_bytes = UINT64_C(256) << 20,
-			.max_mappings = 65536,
-			.max_sessions = RULE_DEFAULT_SESSIONS,
-			.max_domains = 16,
-			.max_devices = 16,
-			.max_rate = QUOTA_UNLIMITED,
-			.max_connects = RULE_DEFAULT_CONNECTS,
-			.max_setups = RULE_DEFAULT_SETUPS,
-		},
 	};
 }
 
@@ -141,12 +153,26 @@ static int refuse_name_of(struct load *l, const struct config_rule *other)
 			   config_place(other->file, place), other->line);
 }
 
+/* Beyond those of ASCII, which no line may have: U+0080 to U+009F, and what an 8-bit terminal takes for
+ * them. Within UTF-8 such a byte follows another one above ASCII. */
+static bool has_controls(const char *text)
+{
+	unsigned char before = 0;
+
+	for (const unsigned char *p = (const unsigned char *)text; *p; before = *p++)
+		if (*p >= 0x80 && *p <= 0x9f && (before < 0x80 || before == 0xc2))
+			return true;
+	return false;
+}
+
 static int check_rule_name(struct load *l, const char *name)
 {
 	const struct config *c = l->config;
 
 	if (*name == '\0' || strlen(name) > MAX_RULE_NAME)
 		return load_refuse(l, "a rule needs a name of 1 to %u bytes", MAX_RULE_NAME);
+	if (has_controls(name))
+		return load_refuse(l, "a rule's name is shown on terminals: no control characters");
 	for (size_t i = 0; i < c->rule_count; i++) {
 		if (strcmp(c->rules[i].name, name) == 0)
 			return refuse_name_of(l, &c->rules[i]);
@@ -229,6 +255,8 @@ void load_header(struct load *l, char *text)
 		begin_daemon(l);
 	else if (kind && strcmp(kind, "drivers") == 0 && *rest == '\0')
 		l->section = SECTION_DRIVERS; /* any number of them: they add up */
+	else if (kind && (strcmp(kind, "daemon") == 0 || strcmp(kind, "drivers") == 0))
+		load_refuse(l, "[%s] takes no name", kind);
 	else
 		load_refuse(l, "unknown section \"%.40s\": use daemon, drivers or allow NAME",
 			    name);

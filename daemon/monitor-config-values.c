@@ -166,6 +166,9 @@ int load_parse_socket(struct load *l, const struct key *k, void *field, const ch
 	if (value[0] != '/' || strpbrk(value, CONFIG_BLANKS))
 		return load_refuse(l, "%s must be an absolute path without blanks, not \"%.40s\"",
 				   k->name, value);
+	if (value[strlen(value) - 1] == '/')
+		return load_refuse(l, "%s must name a file, not the directory \"%.40s\"", k->name,
+				   value);
 	if (strlen(value) >= sizeof(address.sun_path))
 		return load_refuse(l, "%s is longer than the %zu bytes that the kernel takes",
 				   k->name, sizeof(address.sun_path) - 1);

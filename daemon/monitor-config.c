@@ -31,6 +31,8 @@ int load_fail(struct load *l, enum iob_code code, int error, const char *format,
 	va_list args;
 	int r;
 
+	if (l->stopped)
+		return -error;
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);

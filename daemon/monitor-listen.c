@@ -32,6 +32,9 @@ static int check_path(const char *path, struct fault *why)
 {
 	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
 
+	if (path[strlen(path) - 1] == '/')
+		return fault_set(why, IOB_E_CONNECT, IOB_STEP_CONNECT, EISDIR,
+				 "the socket's path is that of a directory: %s", path);
 	if (strlen(path) < room)
 		return 0;
 	return fault_set(why, IOB_E_CONNECT, IOB_STEP_CONNECT, ENAMETOOLONG,
@@ -67,6 +70,20 @@ static int make_directory(const char *socket_path, struct fault *why)
 	return r;
 }
 
+/* Nothing but a socket is ours to remove, whatever the path says. */
+static int remove_stale(const char *path, struct fault *why)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : listen_fault(why, path, "cannot be looked at");
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = EEXIST;
+		return listen_fault(why, path, "what is there is no socket, and stays");
+	}
+	return unlink(path) < 0 ? listen_fault(why, path, "a stale one cannot be removed") : 0;
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *arg);
 
 static int bind_socket(struct monitor *m, struct fault *why)
@@ -78,8 +95,8 @@ static int bind_socket(struct monitor *m, struct fault *why)
 	m->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (m->listen_fd < 0)
 		return listen_fault(why, path, "cannot be made");
-	if (unlink(path) < 0 && errno != ENOENT)
-		return listen_fault(why, path, "a stale one cannot be removed");
+	if (remove_stale(path, why) < 0)
+		return -1;
 	if (bind(m->listen_fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return listen_fault(why, path, "cannot be bound");
 	/* Who gets something is decided by policy, from the kernel's word about the peer. */

@@ -62,12 +62,31 @@ int manager_take(const char *name)
 	return -1;
 }
 
+static bool is_not_ours(const struct inherited *h)
+{
+	return h->fd >= 0 && strncmp(h->name, KEPT_PREFIX, strlen(KEPT_PREFIX)) != 0;
+}
+
+/* Somebody would wait for ever at a socket that is passed over. */
+static int check_single(struct fault *why)
+{
+	int n = 0;
+
+	for (int i = 0; i < inherited_count; i++)
+		n += is_not_ours(&inherited[i]);
+	return n <= 1 ? 0 :
+			fault_set(why, IOB_E_CONNECT, IOB_STEP_CONNECT, EINVAL,
+				  "%d sockets were passed, and the daemon listens on one", n);
+}
+
 int manager_take_listener(struct fault *why)
 {
+	if (check_single(why) < 0)
+		return -1;
 	for (int i = 0; i < inherited_count; i++) {
 		int fd = inherited[i].fd;
 
-		if (fd < 0 || strncmp(inherited[i].name, KEPT_PREFIX, strlen(KEPT_PREFIX)) == 0)
+		if (!is_not_ours(&inherited[i]))
 			continue;
 		if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) <= 0 ||
 		    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)

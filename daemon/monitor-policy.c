@@ -160,30 +160,62 @@ static uint32_t larger(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
-/* Nothing but zeros for a stranger. */
+static void add_largest(struct quota *q, const struct quota *more)
+{
+	if (more->max_bytes > q->max_bytes)
+		q->max_bytes = more->max_bytes;
+	q->max_mappings = larger(q->max_mappings, more->max_mappings);
+	q->max_sessions = larger(q->max_sessions, more->max_sessions);
+	q->max_domains = larger(q->max_domains, more->max_domains);
+	q->max_devices = larger(q->max_devices, more->max_devices);
+	q->max_rate = larger(q->max_rate, more->max_rate);
+	q->max_connects = larger(q->max_connects, more->max_connects);
+	q->max_setups = larger(q->max_setups, more->max_setups);
+}
+
+void policy_fill_quota(struct quota *q, uint32_t written)
+{
+	static const struct {
+		struct quota quota;
+		uint32_t bit;
+	} defaults[] = {
+		{ { .max_bytes = UINT64_C(256) << 20 }, QUOTA_BIT(max_bytes) },
+		{ { .max_mappings = 65536 }, QUOTA_BIT(max_mappings) },
+		{ { .max_sessions = RULE_DEFAULT_SESSIONS }, QUOTA_BIT(max_sessions) },
+		{ { .max_domains = 16 }, QUOTA_BIT(max_domains) },
+		{ { .max_devices = 16 }, QUOTA_BIT(max_devices) },
+		{ { .max_rate = QUOTA_UNLIMITED }, QUOTA_BIT(max_rate) },
+		{ { .max_connects = RULE_DEFAULT_CONNECTS }, QUOTA_BIT(max_connects) },
+		{ { .max_setups = RULE_DEFAULT_SETUPS }, QUOTA_BIT(max_setups) },
+	};
+
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		if (!(written & defaults[i].bit))
+			add_largest(q, &defaults[i].quota);
+}
+
+/* What a rule does not write does not undo what another one does. Nothing but zeros for a stranger. */
 void policy_quota(const struct config *c, const struct peer *p, struct quota *q)
 {
-	*q = (struct quota){ 0 };
-	if (p->uid == 0)
-		*q = (struct quota){
-			.max_sessions = RULE_DEFAULT_SESSIONS,
-			.max_rate = QUOTA_UNLIMITED,
-			.max_connects = RULE_DEFAULT_CONNECTS,
-			.max_setups = RULE_DEFAULT_SETUPS,
-		};
-	for (size_t i = 0; i < c->rule_count; i++) {
-		const struct quota *more = &c->rules[i].quota;
+	static const struct quota root = {
+		.max_sessions = RULE_DEFAULT_SESSIONS,
+		.max_rate = QUOTA_UNLIMITED,
+		.max_connects = RULE_DEFAULT_CONNECTS,
+		.max_setups = RULE_DEFAULT_SETUPS,
+	};
+	uint32_t written = 0;
+	bool named = false;
 
+	*q = (struct quota){ 0 };
+	for (size_t i = 0; i < c->rule_count; i++) {
 		if (!rule_names(c, &c->rules[i], p))
 			continue;
-		if (more->max_bytes > q->max_bytes)
-			q->max_bytes = more->max_bytes;
-		q->max_mappings = larger(q->max_mappings, more->max_mappings);
-		q->max_sessions = larger(q->max_sessions, more->max_sessions);
-		q->max_domains = larger(q->max_domains, more->max_domains);
-		q->max_devices = larger(q->max_devices, more->max_devices);
-		q->max_rate = larger(q->max_rate, more->max_rate);
-		q->max_connects = larger(q->max_connects, more->max_connects);
-		q->max_setups = larger(q->max_setups, more->max_setups);
+		named = true;
+		written |= c->rules[i].written;
+		add_largest(q, &c->rules[i].quota);
 	}
+	if (named)
+		policy_fill_quota(q, written);
+	if (p->uid == 0)
+		add_largest(q, &root);
 }

@@ -180,7 +180,8 @@ static struct config_rule rules[] = {
 	{ .name = (char *)"both",
 	  .users = (uid_t *)users,
 	  .user_count = 2,
-	  .quota = { .max_sessions = 4, .max_devices = 8, .max_rate = 300, .max_setups = 1000 } },
+	  .quota = { .max_sessions = 4, .max_devices = 8, .max_rate = 300, .max_setups = 1000 },
+	  .written = UINT32_MAX },
 };
 
 static struct monitor m;

@@ -30,9 +30,8 @@ static void set_up(void)
 static void tear_down(void)
 {
 	static const char *const files[] = {
-		"config",	     "log", "started",	   "passed",
-		"bin/iommu-brokerd", "bin", "demo/mapper", "demo/driver",
-		"demo",
+		"config", "log",	 "started",	"passed", "bin/iommu-brokerd",
+		"bin",	  "demo/mapper", "demo/driver", "demo",	  "config.lock",
 	};
 	char path[64];
 
@@ -160,6 +159,22 @@ START_TEST(long_socket_makes_nothing)
 }
 END_TEST
 
+START_TEST(only_a_socket_gives_way)
+{
+	char config[64], place[64];
+
+	put("config", "[daemon]\nbackend = sim\n", 0600);
+	snprintf(config, sizeof(config), "%s", in_top("config"));
+	ck_assert_int_ne(run((const char *[]){ "-c", config, "-s", config, NULL }), 0);
+	says("what is there is no socket, and stays");
+	get("config");
+	ck_assert_str_eq(text, "[daemon]\nbackend = sim\n");
+	snprintf(place, sizeof(place), "%s/", top);
+	ck_assert_int_ne(run((const char *[]){ "-c", config, "-s", place, NULL }), 0);
+	says("is that of a directory");
+}
+END_TEST
+
 /* ---- ready ---- */
 
 static void listen_as(const char *path)
@@ -260,6 +275,7 @@ Suite *test_brokerd_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_loop_test(tests, wrong_usage, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
 	tcase_add_test(tests, long_socket_makes_nothing);
+	tcase_add_test(tests, only_a_socket_gives_way);
 	tcase_add_test(tests, ready_names_the_socket_that_was_passed);
 	tcase_add_test(tests, demo_leaves_nothing_behind);
 	suite_add_tcase(suite, tests);

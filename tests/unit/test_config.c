@@ -100,16 +100,19 @@ static void expect_defaults(const struct config *c)
 
 static void expect_default_rule(const struct config_rule *rule)
 {
+	struct quota q = rule->quota;
+
 	ck_assert_uint_eq(rule->access, IOB_ACCESS_MEDIATED);
 	ck_assert(!rule->inspect_all);
-	ck_assert_uint_eq(rule->quota.max_bytes, 256 << 20);
-	ck_assert_uint_eq(rule->quota.max_mappings, 65536);
-	ck_assert_uint_eq(rule->quota.max_sessions, 16);
-	ck_assert_uint_eq(rule->quota.max_domains, 16);
-	ck_assert_uint_eq(rule->quota.max_devices, 16);
-	ck_assert_uint_eq(rule->quota.max_rate, QUOTA_UNLIMITED);
-	ck_assert_uint_eq(rule->quota.max_connects, 50);
-	ck_assert_uint_eq(rule->quota.max_setups, 200);
+	policy_fill_quota(&q, rule->written);
+	ck_assert_uint_eq(q.max_bytes, 256 << 20);
+	ck_assert_uint_eq(q.max_mappings, 65536);
+	ck_assert_uint_eq(q.max_sessions, 16);
+	ck_assert_uint_eq(q.max_domains, 16);
+	ck_assert_uint_eq(q.max_devices, 16);
+	ck_assert_uint_eq(q.max_rate, QUOTA_UNLIMITED);
+	ck_assert_uint_eq(q.max_connects, 50);
+	ck_assert_uint_eq(q.max_setups, 200);
 }
 
 START_TEST(defaults)
@@ -210,7 +213,12 @@ START_TEST(rule_with_everything)
 	ck_assert_uint_eq(rule->quota.max_rate, 10000000);
 	ck_assert_uint_eq(rule->quota.max_connects, 1);
 	ck_assert_uint_eq(rule->quota.max_setups, QUOTA_UNLIMITED);
+	ck_assert_uint_eq(rule->written, QUOTA_BIT(max_bytes) | QUOTA_BIT(max_mappings) |
+						 QUOTA_BIT(max_sessions) | QUOTA_BIT(max_domains) |
+						 QUOTA_BIT(max_devices) | QUOTA_BIT(max_rate) |
+						 QUOTA_BIT(max_connects) | QUOTA_BIT(max_setups));
 	rule = &c.rules[1];
+	ck_assert_uint_eq(rule->written, 0);
 	expect_default_rule(rule);
 	ck_assert(rule->user_count == 0 && rule->pattern_count == 0 && !rule->domains);
 	config_deinit(&c);
@@ -284,11 +292,11 @@ static const struct {
 	/* sections */
 	{ "[demon]\n", 1, "unknown section" },
 	{ "\n[]\n", 2, "unknown section" },
-	{ "[daemon x]\n", 1, "unknown section" },
+	{ "[daemon x]\n", 1, "[daemon] takes no name" },
 	{ "[Daemon]\n", 1, "unknown section" },
 	{ "[allowance]\n", 1, "unknown section" },
-	{ "[drivers x]\n", 1, "unknown section" },
-	{ "[drivers]\ndevice = 1234:11e8\n", 2, "unknown key" },
+	{ "[drivers x]\n", 1, "[drivers] takes no name" },
+	{ "[drivers]\ndevice = 1234:11e8\n", 2, "\"device\" belongs in [allow NAME]" },
 	{ "[drivers]\nvfio-pci = *\n", 2, "\"*\" cannot be moved" },
 	{ "[drivers]\nvfio-pci = 1234:11e8 driver:nvme\n", 2, "\"driver:nvme\" cannot" },
 	{ "[drivers]\nvfio-pci = class:06\n", 2, "bridges" },
@@ -322,8 +330,12 @@ static const struct {
 	{ "[daemon]\nbackend =\n", 2, "no value" },
 	{ "[daemon]\nbackend = ; sim\n", 2, "no value" },
 	{ "[daemon]\n= sim\n", 2, "unknown key" },
-	{ "[daemon]\nuser = 1\n", 2, "unknown key" },
-	{ RULE "backend = sim\n", 3, "unknown key" },
+	{ "[daemon]\nuser = 1\n", 2, "\"user\" belongs in [allow NAME]" },
+	{ "[daemon]\nvfio-pci = 1234:11e8\n", 2, "\"vfio-pci\" belongs in [drivers]" },
+	{ RULE "backend = sim\n", 3, "\"backend\" belongs in [daemon]" },
+	{ RULE "domains: yes\n", 3, "not \"key = value\"" },
+	{ RULE "device : 1234:11e8\n", 3, "not \"key = value\"" },
+	{ RULE "device: a = b\n", 3, "not \"key = value\"" },
 	{ "[daemon]\nBackend = sim\n", 2, "unknown key" },
 	{ RULE "user = 1000\n", 3, "given twice" },
 	{ "[allow a]\nuser = 1000\n  1001\n", 3, "not \"key = value\"" },
@@ -332,7 +344,9 @@ static const struct {
 	{ "[daemon]\r\nbackend = sim\r\n", 1, "line ends of DOS (CR LF)" },
 	{ "[daemon]\r", 1, "line ends of DOS (CR LF)" },
 	{ "[daemon]\nbackend =\rsim\n", 2, "byte 0x0d at column 10" },
-	{ "\xef\xbb\xbf[daemon]\n", 1, "not \"key = value\"" },
+	{ "\xef\xbb\xbf[daemon]\n", 1, "byte order mark" },
+	{ "[allow a\xc2\x9b]\nuser = 0\n", 1, "no control characters" },
+	{ "[allow a\x9b]\nuser = 0\n", 1, "no control characters" },
 	/* values */
 	{ "[daemon]\nbackend = vfio\n", 2, "auto, iommufd, type1 or sim" },
 	{ "[daemon]\nbackend = sim # x\n", 2,
@@ -406,6 +420,7 @@ static const struct {
 	{ RULE "device = class:01080200\n", 3, "is no device" },
 	{ RULE "device = class:0x01\n", 3, "is no device" },
 	{ RULE "device = driver:\n", 3, "is no device" },
+	{ RULE "device = driver:../x\n", 3, "is no device" },
 	{ RULE "device = driver:aaaaaaaaaaaaaaaaaaaaaaaa\n", 3, "is no device" },
 	{ RULE "device = ** \n", 3, "is no device" },
 	{ RULE "device = 0000:01:00.0 # mine\n", 3, "\"#\" is no device" },

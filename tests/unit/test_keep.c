@@ -77,7 +77,8 @@ static struct config_rule rules[] = {
 		     .max_domains = 8,
 		     .max_devices = 8,
 		     .max_connects = QUOTA_UNLIMITED,
-		     .max_setups = QUOTA_UNLIMITED } },
+		     .max_setups = QUOTA_UNLIMITED },
+	  .written = UINT32_MAX },
 };
 
 static void table(struct table *t, size_t row_bytes, uint32_t rows)

@@ -460,6 +460,26 @@ START_TEST(listener_is_found)
 }
 END_TEST
 
+/* Who waits at the other one would wait for ever. */
+static void refuse_two(void)
+{
+	struct fault why = { 0 };
+
+	pass(a_socket(SOCK_SEQPACKET, true));
+	pass(a_socket(SOCK_SEQPACKET, true));
+	announce("one:two");
+	init();
+	must(manager_take_listener(&why) < 0);
+	must(why.code == IOB_E_CONNECT);
+	must(strstr(why.text, "2 sockets"));
+}
+
+START_TEST(only_one_is_listened_on)
+{
+	in_child(refuse_two);
+}
+END_TEST
+
 static void refuse_listener(int fd)
 {
 	struct fault why = { 0 };
@@ -561,6 +581,7 @@ Suite *test_manager_suite(void)
 	tcase_add_test(tc, without_anything_passed);
 	tcase_add_test(tc, nonsense_is_refused);
 	tcase_add_test(tc, listener_is_found);
+	tcase_add_test(tc, only_one_is_listened_on);
 	tcase_add_test(tc, others_are_no_listeners);
 	tcase_add_test(tc, rest_is_closed_and_forgotten);
 	suite_add_tcase(suite, tc);

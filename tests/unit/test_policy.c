@@ -27,6 +27,7 @@ static struct config_rule rules[] = {
 		.pattern_count = 4,
 		.access = IOB_ACCESS_MEDIATED,
 		.quota = { 1000, 5, 1, 7, 1, 100, 6, 3 },
+		.written = UINT32_MAX,
 	},
 	{
 		.name = (char *)"group",
@@ -37,6 +38,7 @@ static struct config_rule rules[] = {
 		.access = IOB_ACCESS_FD,
 		.domains = true,
 		.quota = { 500, 50, 0, 7, 3, QUOTA_UNLIMITED, 5, 9 },
+		.written = UINT32_MAX,
 	},
 	{
 		.name = (char *)"both",
@@ -49,6 +51,7 @@ static struct config_rule rules[] = {
 		.access = IOB_ACCESS_MEDIATED,
 		.inspect_all = true,
 		.quota = { 1, 1, 2, 1, 1, 0, 0, 0 },
+		.written = UINT32_MAX,
 	},
 };
 
@@ -136,6 +139,32 @@ START_TEST(rules_add_up)
 	ck_assert_uint_eq(policy_device_access(&three_rules, &p, &nvme_device),
 			  IOB_ACCESS_MEDIATED);
 	ck_assert(!policy_may_create_domain(&three_rules, &p));
+}
+END_TEST
+
+/* A rule that gives a device to a group is not there to lift what another one says of one of them. */
+START_TEST(what_is_not_written_lifts_nothing)
+{
+	struct config_rule two[2] = { rules[0], rules[1] };
+	const struct config c = { .rules = two, .rule_count = 2 };
+	struct peer p = make_peer(1000, 500);
+	struct quota q;
+
+	two[0].quota = (struct quota){ .max_bytes = 1 << 20, .max_devices = 0 };
+	two[0].written = QUOTA_BIT(max_bytes) | QUOTA_BIT(max_devices);
+	two[1].quota = (struct quota){ .max_connects = 1 };
+	two[1].written = QUOTA_BIT(max_connects);
+	policy_quota(&c, &p, &q);
+	ck_assert_uint_eq(q.max_bytes, 1 << 20);
+	ck_assert_uint_eq(q.max_devices, 0);
+	ck_assert_uint_eq(q.max_connects, 1);
+	ck_assert_uint_eq(q.max_domains, 16);
+	ck_assert_uint_eq(q.max_mappings, 65536);
+	ck_assert_uint_eq(q.max_rate, QUOTA_UNLIMITED);
+	p.uid = 0; /* has what looking takes, whatever a rule says */
+	policy_quota(&c, &p, &q);
+	ck_assert_uint_eq(q.max_connects, RULE_DEFAULT_CONNECTS);
+	ck_assert_uint_eq(q.max_bytes, 256 << 20);
 }
 END_TEST
 
@@ -233,6 +262,7 @@ Suite *test_policy_suite(void)
 	tcase_add_test(tests, stranger_gets_nothing);
 	tcase_add_test(tests, user_and_groups);
 	tcase_add_test(tests, rules_add_up);
+	tcase_add_test(tests, what_is_not_written_lifts_nothing);
 	tcase_add_test(tests, device_patterns);
 	tcase_add_test(tests, root_may_look_but_not_touch);
 	tcase_add_test(tests, moving_is_for_those_named);
