@@ -92,13 +92,17 @@ static int bind_socket(struct monitor *m, struct fault *why)
 	const char *path = m->config.socket_path;
 
 	memcpy(a.sun_path, path, strlen(path) + 1);
-	m->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (m->listen_fd < 0)
-		return listen_fault(why, path, "cannot be made");
 	if (remove_stale(path, why) < 0)
 		return -1;
-	if (bind(m->listen_fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return listen_fault(why, path, "cannot be bound");
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return listen_fault(why, path, "cannot be made");
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		listen_fault(why, path, "cannot be bound");
+		close(fd);
+		return -1;
+	}
+	m->listen_fd = fd; /* from here on what is there is ours, and listen_close() removes it */
 	/* Who gets something is decided by policy, from the kernel's word about the peer. */
 	if (chmod(path, 0666) < 0)
 		return listen_fault(why, path, "its mode cannot be set");
