@@ -118,6 +118,22 @@ static void adopt_session(struct monitor *m, const struct kept_session *k, uint3
 
 /* ---- domains ---- */
 
+/* Newest first, as DOMAIN_LIST has it; rows are in no order. */
+static void insert_by_id(struct monitor *m, struct domain *d)
+{
+	struct domain *o, *before = NULL;
+
+	LIST_FOREACH(o, &m->domains, link) {
+		if (o->id < d->id)
+			break;
+		before = o;
+	}
+	if (before)
+		LIST_INSERT_AFTER(before, d, link);
+	else
+		LIST_INSERT_HEAD(&m->domains, d, link);
+}
+
 static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_t row)
 {
 	struct session *s = session_by_id(m, k->session_id);
@@ -144,7 +160,7 @@ static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_
 	d->account->domains++;
 	d->account->bytes += d->max_bytes;
 	d->account->mappings += d->max_mappings;
-	LIST_INSERT_HEAD(&m->domains, d, link);
+	insert_by_id(m, d);
 	if (d->state == DOMAIN_LIVE)
 		LIST_INSERT_HEAD(&d->session->domains, d, of_session);
 	if (s) /* also of a dying one: domain_reaped() takes it off */
@@ -153,13 +169,17 @@ static void adopt_domain(struct monitor *m, const struct kept_domain *k, uint32_
 
 /* ---- devices ---- */
 
-/* One that is no longer in the inventory was pulled out: its user has to be told all the same. */
+/* What is in use stays as it was when its user got it, and its user was allowed to. One that is no longer in
+ * the inventory was pulled out: its user has to be told all the same. */
 static struct device *find_device(struct monitor *m, const struct glue_device *info)
 {
 	struct device *d = device_by_name(m, info->name);
 
-	if (d)
+	m->outdated = true;
+	if (d) {
+		d->info = *info;
 		return d;
+	}
 	d = inventory_learn(m, info);
 	if (!d)
 		abort();
@@ -356,6 +376,29 @@ static void read_tables(struct monitor *m)
 		adopt_handle(m, &handle, r);
 }
 
+/* Of sessions that are not gone on with only the domains are known: that nothing stays mapped in them is
+ * for us to see to, for a device in somebody's hands would keep it. */
+static void adopt_orphans(struct monitor *m)
+{
+	struct keep *k = &m->keep;
+	struct kept_domain domain;
+
+	table_clear(&k->sessions);
+	table_clear(&k->handles);
+	table_clear(&k->devices);
+	for (uint32_t r = 0; (r = table_next(&k->domains, r, &domain)) != 0;)
+		adopt_domain(m, &domain, r);
+	settle_domains(m);
+}
+
+static void adopt_ids(struct monitor *m, const struct kept_self *self)
+{
+	m->keep.generation = self->generation + 1;
+	m->next_session_id = self->next_session_id;
+	m->next_domain_id = self->next_domain_id;
+	m->next_handle_id = self->next_handle_id;
+}
+
 /* Sessions whose private protocol is another are not heard: their channels end, and they. */
 static bool speaks_as_we_do(const struct kept_self *self)
 {
@@ -374,11 +417,10 @@ void adopt_all(struct monitor *m)
 	if (!m->keep.active)
 		return;
 	m->keep.self_row = table_next(&m->keep.self, 0, &self);
-	if (m->keep.self_row != 0 && speaks_as_we_do(&self)) {
-		m->keep.generation = self.generation + 1;
-		m->next_session_id = self.next_session_id;
-		m->next_domain_id = self.next_domain_id;
-		m->next_handle_id = self.next_handle_id;
+	if (m->keep.self_row == 0) {
+		keep_clear(m);
+	} else if (speaks_as_we_do(&self)) {
+		adopt_ids(m, &self);
 		keep_self(m); /* the generation, before anything is said in it */
 		read_tables(m);
 		LIST_FOREACH(s, &m->sessions, link)
@@ -387,7 +429,8 @@ void adopt_all(struct monitor *m)
 		settle_domains(m);
 		settle_devices(m);
 	} else {
-		keep_clear(m);
+		adopt_ids(m, &self);
+		adopt_orphans(m);
 	}
 	keep_self(m);
 	if (m->session_count)

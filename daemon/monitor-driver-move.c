@@ -191,8 +191,7 @@ int move_check(const struct group *g, struct monitor *m, enum iob_driver to, str
 					 e->info.name);
 		if (d->owner)
 			return fault_set(why, IOB_E_BUSY, IOB_STEP_DRIVER, 0,
-					 "device %s is open in a client of uid %u", e->info.name,
-					 (unsigned)d->owner->peer.uid);
+					 "device %s is open in a client", e->info.name);
 		if (d->state != DEVICE_FREE)
 			return fault_set(why, IOB_E_BUSY, IOB_STEP_DRIVER, 0,
 					 "device %s is still being taken from its last user",

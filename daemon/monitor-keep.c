@@ -299,13 +299,6 @@ void keep_bound(struct monitor *m, struct device *d)
 
 /* ---- the end of things ---- */
 
-void keep_forget_context(struct monitor *m, struct domain *d)
-{
-	if (d->context_kept)
-		forget_fds(m, KEEP_CONTEXT, d->id, 1);
-	d->context_kept = false;
-}
-
 void keep_forget_bound(struct monitor *m, struct device *d)
 {
 	if (!d->bound_kept)
@@ -327,7 +320,9 @@ void keep_drop_session(struct session *s)
 void keep_drop_domain(struct monitor *m, struct domain *d)
 {
 	table_drop(&m->keep.domains, &d->row);
-	keep_forget_context(m, d);
+	if (d->context_kept)
+		forget_fds(m, KEEP_CONTEXT, d->id, 1);
+	d->context_kept = false;
 }
 
 void keep_drop_handle(struct monitor *m, struct handle *h)

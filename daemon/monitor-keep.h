@@ -112,8 +112,7 @@ void keep_device(struct monitor *m, struct device *d);
 /* The descriptors of a device that was just bound. */
 void keep_bound(struct monitor *m, struct device *d);
 
-/* Before the last descriptors go to the process that takes things apart: it must be alone. */
-void keep_forget_context(struct monitor *m, struct domain *d);
+/* Before the last descriptors of a device go to the process that takes it apart: it must be alone. */
 void keep_forget_bound(struct monitor *m, struct device *d);
 void keep_drop_session(struct session *s);
 void keep_drop_domain(struct monitor *m, struct domain *d);

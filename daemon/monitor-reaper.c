@@ -4,9 +4,13 @@
  *
  * Resetting a device can take seconds, unmapping and unpinning as long as there is memory. So the
  * monitor forks: the child inherits the descriptors in question, closes all others, quiesces,
- * detaches, unmaps, and closes; the monitor closes its own right after the fork and learns of the
- * end from the pidfd. What the child does not manage, its exit does: the kernel's last close
- * clears bus mastering, resets and detaches.
+ * detaches, unmaps, and closes; the monitor closes its own of the devices right after the fork and
+ * learns of the end from the pidfd. What the child does not manage, its exit does: the kernel's last
+ * close clears bus mastering, resets and detaches.
+ *
+ * Not so with a domain's context: a device that somebody has the descriptor of keeps it alive, and all
+ * that is mapped in it. So it stays with the service manager and with the monitor until a child has
+ * said that nothing is mapped any more.
  */
 #include <errno.h>
 #include <signal.h>
@@ -21,6 +25,8 @@
 #include "daemon/monitor-keep.h"
 #include "daemon/monitor-manager.h"
 
+#define REVOKE_TRIES 2u /* after the first */
+
 struct reaper_item {
 	struct glue_bound bound;
 	bool last_of_group;
@@ -32,7 +38,8 @@ struct reaper {
 	struct domain *domain;
 	int context_fd;
 	uint32_t token;
-	bool revoke; /* also remove all mappings and the address space */
+	bool revoke;	/* also remove all mappings and the address space */
+	unsigned tries; /* left, to revoke */
 	size_t count;
 	struct reaper_item *items;
 	int *keep; /* the descriptors of all that */
@@ -85,7 +92,7 @@ static int take_apart(struct reaper *r, bool may_wait)
 	} while (0)
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_quiesce(&r->items[i].bound));
-	if (may_wait)
+	if (may_wait && r->count > 0)
 		manager_wait(); /* its copies are forgotten now: the last close must be ours */
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_detach(r->context_fd, &r->items[i].bound));
@@ -113,12 +120,21 @@ static void child(struct reaper *r, pid_t monitor)
 
 /* ---- in the monitor ---- */
 
-static void reaper_free(struct reaper *r)
+static void reaper_forget_child(struct reaper *r)
 {
 	if (r->on_exit)
 		event_free(r->on_exit);
 	if (r->pidfd >= 0)
 		close(r->pidfd);
+	r->on_exit = NULL;
+	r->pidfd = -1;
+}
+
+static void reaper_free(struct reaper *r)
+{
+	reaper_forget_child(r);
+	if (r->revoke && r->context_fd >= 0)
+		close(r->context_fd);
 	free(r->items);
 	free(r->keep);
 	free(r);
@@ -135,11 +151,26 @@ static void reaper_done(struct reaper *r)
 	reaper_free(r);
 }
 
+static void reaper_start(struct reaper *r);
+
+/* What it had of the devices went with it. */
 static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 {
+	struct reaper *r = arg;
+
 	(void)what;
-	spawn_collect((int)fd);
-	reaper_done(arg);
+	if (spawn_collect((int)fd) == 0 || !r->revoke) {
+		reaper_done(r);
+	} else if (r->tries == 0) {
+		log_error("domain %u: it cannot be seen to that nothing is mapped in it",
+			  r->domain->id);
+		reaper_done(r);
+	} else {
+		r->tries--;
+		r->count = 0;
+		reaper_forget_child(r);
+		reaper_start(r);
+	}
 }
 
 static void close_ours(struct reaper *r)
@@ -149,7 +180,7 @@ static void close_ours(struct reaper *r)
 		if (r->items[i].bound.group_fd >= 0)
 			close(r->items[i].bound.group_fd);
 	}
-	if (r->context_fd >= 0)
+	if (!r->revoke && r->context_fd >= 0)
 		close(r->context_fd);
 }
 
@@ -242,10 +273,10 @@ void reap_domain(struct monitor *m, struct domain *domain)
 		devices++;
 	struct reaper *r = reaper_new(m, domain->context_fd, domain->token, devices);
 
-	keep_forget_context(m, domain);
 	domain->context_fd = -1;
 	r->domain = domain;
 	r->revoke = true;
+	r->tries = REVOKE_TRIES;
 	LIST_FOREACH(d, &domain->devices, of_domain) {
 		if (d->reaping)
 			continue;

@@ -94,10 +94,11 @@ int spawn_session(struct monitor *m, uid_t uid, pid_t *pid, int *pidfd, int *cha
 	return 0;
 }
 
-void spawn_collect(int pidfd)
+int spawn_collect(int pidfd)
 {
-	siginfo_t info;
+	siginfo_t info = { 0 };
 
 	while (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
 		;
+	return info.si_code == CLD_EXITED && info.si_status == 0 ? 0 : -ECHILD;
 }

@@ -415,8 +415,8 @@ void reap_domain(struct monitor *m, struct domain *d);
 /* ---- monitor-spawn.c ---- */
 /* fork and exec the session executable. 0 or -errno; *channel is ours. */
 int spawn_session(struct monitor *m, uid_t uid, pid_t *pid, int *pidfd, int *channel);
-/* Wait for a process that has ended or is about to (SIGKILL was sent). */
-void spawn_collect(int pidfd);
+/* Wait for a process that has ended or is about to (SIGKILL was sent). 0: it said that all went well. */
+int spawn_collect(int pidfd);
 
 /* ---- monitor-close.c ---- */
 /* Close descriptors that a client could have chosen, or sockets in whose queue it could have left

@@ -379,16 +379,26 @@ static void channel_command(struct session *s, struct priv_message *msg, struct 
 
 /* ---- receiving ---- */
 
+/* First the mappings: the client sees the end of its handles with the end of this process, and what others
+ * bound into its domains may have its context alive for as long as they like. */
+static void __attribute__((noreturn)) service_stopped(struct session *s)
+{
+	struct domain *d;
+
+	log_info("session %u: the service was stopped", s->id);
+	LIST_FOREACH(d, &s->domains, link)
+		mapping_drop_domain(d);
+	_exit(0);
+}
+
 /* Requests under way will not be answered by anybody. */
 static void channel_lost(struct session *s)
 {
 	struct pending *p;
 	struct fault f;
 
-	if (s->kept) {
-		log_info("session %u: the service was stopped", s->id);
-		_exit(0);
-	}
+	if (s->kept)
+		service_stopped(s);
 	log_warn("session %u: the monitor is gone; mappings stay", s->id);
 	event_del(s->on_channel);
 	event_del(s->on_channel_write);

@@ -165,7 +165,7 @@ static int iommufd_device_bind(int context_fd, const struct glue_device *d, int 
 
 	(void)sibling_group_fd;
 	*out = (struct glue_bound){ .device_fd = -1, .group_fd = -1 };
-	rc = opener_check_device(d->name, &now, why);
+	rc = opener_check_device(d, &now, why);
 	if (!rc)
 		rc = opener_check_interrupts(allow_unsafe_interrupts, why);
 	if (rc)

@@ -68,14 +68,27 @@ static enum iob_code obstacle_code(enum sysfs_obstacle obstacle)
 	return IOB_E_INTERNAL;
 }
 
-int opener_check_device(const char *name, struct glue_device *now, struct fault *why)
+/* Policy looked at the device when it was opened: another one may sit there by now. */
+static bool is_the_same(const struct glue_device *a, const struct glue_device *b)
+{
+	return a->vendor == b->vendor && a->device == b->device && a->class_code == b->class_code &&
+	       a->group == b->group;
+}
+
+int opener_check_device(const struct glue_device *d, struct glue_device *now, struct fault *why)
 {
 	enum sysfs_obstacle obstacle;
-	int rc = sysfs_pci_read(name, now, &obstacle);
+	int rc = sysfs_pci_read(d->name, now, &obstacle);
 
 	if (rc)
 		return fault_set(why, IOB_E_NO_DEVICE, IOB_STEP_DEVICE_OPEN, -rc,
-				 "no PCI device %.32s with an IOMMU group is present", name);
+				 "no PCI device %.32s with an IOMMU group is present", d->name);
+	if (!is_the_same(d, now))
+		return fault_set(
+			why, IOB_E_NO_DEVICE, IOB_STEP_DEVICE_OPEN, ESTALE,
+			"device %s is not the one that was opened: another has its address "
+			"now",
+			now->name);
 	if (obstacle != SYSFS_USABLE && obstacle != SYSFS_SIBLING)
 		return fault_set(why, obstacle_code(obstacle), IOB_STEP_DEVICE_OPEN, 0,
 				 "device %s cannot be given out: it %s", now->name, now->why);

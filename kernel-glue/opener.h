@@ -19,7 +19,7 @@ int opener_driver_fd(void);
 
 /* Read the device afresh into *now, and refuse it when it may not be given out. A sibling on a
  * host driver is left to the kernel, which knows better which drivers do harm. */
-int opener_check_device(const char *name, struct glue_device *now, struct fault *why);
+int opener_check_device(const struct glue_device *d, struct glue_device *now, struct fault *why);
 /* Refuse while a module parameter lets devices forge interrupts. */
 int opener_check_interrupts(bool allowed, struct fault *why);
 

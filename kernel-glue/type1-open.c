@@ -165,7 +165,7 @@ static int type1_device_bind(int context_fd, const struct glue_device *d, int si
 	int group_fd, device_fd, rc;
 
 	*out = (struct glue_bound){ .device_fd = -1, .group_fd = -1 };
-	rc = opener_check_device(d->name, &now, why);
+	rc = opener_check_device(d, &now, why);
 	if (!rc)
 		rc = opener_check_interrupts(allow_unsafe_interrupts, why);
 	if (rc)

@@ -9,7 +9,7 @@ int main(void)
 		mapping_suite(),    handles_suite(), bind_suite(),   dma_suite(),     grant_suite(),
 		revoke_suite(),	    device_suite(),  irq_suite(),    direct_suite(),  races_suite(),
 		death_suite(),	    monitor_suite(), reload_suite(), adopted_suite(), rate_suite(),
-		drivers_suite(),    restart_suite(), words_suite(),  look_suite(),
+		drivers_suite(),    restart_suite(), words_suite(),  look_suite(),    stop_suite(),
 	};
 
 	return run_suites(suites, COUNT(suites));

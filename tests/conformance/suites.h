@@ -29,5 +29,6 @@ Suite *monitor_suite(void);
 Suite *drivers_suite(void);
 Suite *restart_suite(void);
 Suite *words_suite(void);
+Suite *stop_suite(void);
 
 #endif

@@ -190,9 +190,25 @@ static int dup_glue(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
+/* In whatever process: so many times, of which so many go wrong, or are the end of it. */
+static struct revoking {
+	unsigned times, failing, fatal;
+} * revoking;
+
+static int revoke_glue(int fd, uint32_t token)
+{
+	(void)token;
+	must(fcntl(fd, F_GETFD) >= 0);
+	revoking->times++;
+	if (revoking->times <= revoking->fatal)
+		kill(getpid(), SIGKILL);
+	return revoking->times <= revoking->failing ? -EIO : 0;
+}
+
 static const struct glue_opener glue = { .backend = IOB_BACKEND_SIM,
 					 .name = "test",
-					 .descriptor_dup = dup_glue };
+					 .descriptor_dup = dup_glue,
+					 .context_revoke = revoke_glue };
 
 enum { CARD, TWIN, SPARE, DEVICES };
 
@@ -443,6 +459,9 @@ static void set_up(void)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 
+	revoking = mmap(NULL, sizeof(*revoking), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	ck_assert_ptr_ne(revoking, MAP_FAILED);
 	strcpy(folder, "/tmp/iob-adopt-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/notify", folder);
@@ -623,6 +642,38 @@ START_TEST(groups_of_a_user_have_an_end)
 }
 END_TEST
 
+/* DOMAIN_LIST goes by it from page to page; rows are used again. */
+static void newest_domain_is_first(void)
+{
+	static const uint32_t ids[] = { 907, 905, 909, 906 };
+	struct kept_domain k;
+	uint32_t last = UINT32_MAX;
+	struct domain *d;
+	unsigned n = 0;
+
+	set_scene();
+	must(table_next(&m.keep.domains, 0, &k) != 0);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		uint32_t row = 0;
+
+		k.id = ids[i];
+		must(table_put(&m.keep.domains, &row, &k) == 0);
+	}
+	restart();
+	LIST_FOREACH(d, &m.domains, link) {
+		must(d->id < last);
+		last = d->id;
+		n++;
+	}
+	must(n >= 5);
+}
+
+START_TEST(domains_are_listed_newest_first)
+{
+	in_child(newest_domain_is_first);
+}
+END_TEST
+
 static void versions_differ(void)
 {
 	struct kept_self self;
@@ -633,11 +684,52 @@ static void versions_differ(void)
 	self.private_version++;
 	must(table_put(&m.keep.self, &row, &self) == 0);
 	restart();
-	must(LIST_EMPTY(&m.sessions) && LIST_EMPTY(&m.domains) && RB_EMPTY(&m.handles));
+	must(LIST_EMPTY(&m.sessions) && RB_EMPTY(&m.handles));
 	must(m.devices[CARD]->state == DEVICE_FREE && handle_rows() == 0);
 	must(rows(&m.keep.sessions, sizeof(struct kept_session)) == 0);
 	must(keep_backend(&m) == 0);
 }
+
+/* A device in somebody's hands may have the context alive: nothing stays mapped in it. Who sees to that
+ * may be ended, and does it again; until it is done the next monitor could. */
+static void orphans_end(void)
+{
+	char name[KEEP_NAME_BYTES];
+	struct domain *d;
+
+	versions_differ();
+	d = domain_by_id(&m, DOMAIN);
+	must(d && d->state == DOMAIN_DYING && m.next_domain_id >= DOMAIN);
+	keep_name(name, KEEP_CONTEXT, DOMAIN);
+	while (domain_by_id(&m, DOMAIN)) {
+		hear();
+		first_of(name);
+		must(event_base_loop(m.base, EVLOOP_ONCE) == 0);
+	}
+	hear();
+	for (int i = 0; i < kept_count; i++)
+		must(strcmp(kept[i].name, name) != 0);
+	must(rows(&m.keep.domains, sizeof(struct kept_domain)) == 0);
+	must(log_has("nothing is mapped in it") == (revoking->failing > revoking->times));
+}
+
+static const struct {
+	struct revoking how;
+	unsigned times;
+} revokings[] = {
+	{ { .failing = 0 }, 1 },
+	{ { .fatal = 1 }, 2 },
+	{ { .failing = 2 }, 3 },
+	{ { .failing = 9 }, 3 },
+};
+
+START_TEST(nothing_stays_mapped_of_another_version)
+{
+	*revoking = revokings[_i].how;
+	in_child(orphans_end);
+	ck_assert_uint_eq(revoking->times, revokings[_i].times);
+}
+END_TEST
 
 START_TEST(another_version_is_not_gone_on_with)
 {
@@ -1224,7 +1316,10 @@ Suite *test_adopt_suite(void)
 	tcase_add_test(tc, ids_are_not_given_again);
 	tcase_add_test(tc, handles_that_fit_nothing_are_crossed_out);
 	tcase_add_test(tc, groups_of_a_user_have_an_end);
+	tcase_add_test(tc, domains_are_listed_newest_first);
 	tcase_add_test(tc, another_version_is_not_gone_on_with);
+	tcase_add_loop_test(tc, nothing_stays_mapped_of_another_version, 0,
+			    (int)(sizeof(revokings) / sizeof(revokings[0])));
 	tcase_add_test(tc, session_without_descriptors_is_given_up);
 	tcase_add_test(tc, device_without_handle_is_nobodys);
 	tcase_add_test(tc, device_without_owner_leaves_its_domain);

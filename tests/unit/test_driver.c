@@ -6,7 +6,7 @@
  */
 #include "daemon/monitor-config-rules.h"
 #include "daemon/monitor-driver.h"
-#include "kernel-glue/sysfs.h"
+#include "kernel-glue/opener.h"
 
 #include <check.h>
 #include <errno.h>
@@ -631,11 +631,42 @@ START_TEST(what_is_in_use_stays)
 	device(SIBLING)->state = DEVICE_OPEN;
 	device(SIBLING)->owner = &bobs;
 	ck_assert_uint_eq(set_now(CARD, IOB_DRIVER_VFIO, 0), IOB_E_BUSY);
-	says(SIBLING " is open in a client of uid 1001");
+	says(SIBLING " is open in a client");
 	device(SIBLING)->owner = NULL;
 	device(SIBLING)->state = DEVICE_DETACHING;
 	ck_assert_uint_eq(set_now(CARD, IOB_DRIVER_VFIO, 0), IOB_E_BUSY);
 	ck_assert_ptr_null(LIST_FIRST(&m.moves));
+}
+END_TEST
+
+/* Between DEVICE_OPEN, for which policy was asked, and BIND. */
+START_TEST(another_device_at_the_address)
+{
+	static const struct {
+		const char *attribute, *text;
+	} others[] = {
+		{ "vendor", "0x8087\n" },
+		{ "device", "0x10d4\n" },
+		{ "class", "0x020001\n" },
+		{ "iommu_group", NULL },
+	};
+	const struct glue_device opened = device(CARD)->info;
+	struct glue_device now;
+	struct fault why;
+
+	driver_is(CARD, "vfio-pci");
+	ck_assert_int_eq(opener_check_device(&opened, &now, &why), 0);
+	if (others[_i].text) {
+		put(in_root("devices/%s/%s", CARD, others[_i].attribute), others[_i].text);
+	} else {
+		unlink(in_root("devices/%s/iommu_group", CARD));
+		ck_assert_int_eq(symlink("../../kernel/iommu_groups/77",
+					 in_root("devices/%s/iommu_group", CARD)),
+				 0);
+	}
+	ck_assert_int_lt(opener_check_device(&opened, &now, &why), 0);
+	ck_assert_uint_eq(why.code, IOB_E_NO_DEVICE);
+	ck_assert_ptr_nonnull(strstr(why.text, "not the one that was opened"));
 }
 END_TEST
 
@@ -829,6 +860,7 @@ Suite *test_driver_suite(void)
 	tcase_add_test(t, nobody_left_to_tell);
 	tcase_add_test(t, who_may);
 	tcase_add_test(t, what_is_in_use_stays);
+	tcase_add_loop_test(t, another_device_at_the_address, 0, 4);
 	tcase_add_test(t, what_cannot_move);
 	tcase_add_test(t, requests_that_make_no_sense);
 	tcase_add_test(t, asked_again_when_it_is_done);
