@@ -164,12 +164,9 @@ static void alice_opens(void)
 
 static void bob_is_refused(void)
 {
-	char uid[32];
-
 	conn = connected();
 	refused(set(SHARED_1, IOB_DRIVER_HOST, 0), IOB_E_BUSY);
-	snprintf(uid, sizeof(uid), "uid %u", (unsigned)user_uid(ALICE));
-	ck_assert_ptr_nonnull(strstr(iob_error()->text, uid));
+	ck_assert_ptr_nonnull(strstr(iob_error()->text, "is open in a client"));
 	refused(set(SHARED_2, IOB_DRIVER_HOST, 0), IOB_E_BUSY);
 	refused(set(SHARED_2, IOB_DRIVER_HOST, IOB_DRIVER_GROUP), IOB_E_BUSY);
 	ck_assert(on_vfio(SHARED_1) && on_vfio(SHARED_2));
@@ -260,12 +257,21 @@ static void bob_asks_in_vain(void)
 	}
 }
 
+/* Who asks over and over is slowed down, and may be late himself. */
+static void move_is_under_way(void)
+{
+	for (int i = 0; i < 1000 && !(record_of(device_name(EDU_1)).flags & IOB_DRIVER_MOVING); i++)
+		usleep(20000);
+}
+
 static void alice_is_served(void)
 {
 	struct iob_status_rep status;
 	iob_device *d;
 
 	conn = connected();
+	if (backend_is_real())
+		move_is_under_way();
 	for (int i = 0; i < 20; i++) {
 		ok(iob_status(conn, &status));
 		iob_device_close(device_opened_when_free(conn, EDU_2));
