@@ -17,11 +17,14 @@
 static uint32_t moved;
 static int raw_fd = -1;
 
-/* A move that was under way when the monitor was killed is told as a group that has changed. */
+/* A move that was under way when the monitor was killed is told as a group that has changed. Which device
+ * plays which part is settled while all are on vfio-pci. */
 static void start(const char *rules, const char *name)
 {
 	broker_start(&(struct broker_options){
 		.rules = rules, .name = name, .alone = broker_is_shaken() });
+	for (enum role role = EDU_1; role <= SHARED_2; role++)
+		device_name(role);
 }
 
 /* ---- steps of both ---- */
