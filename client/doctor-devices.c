@@ -37,7 +37,7 @@ static void none_on_vfio(struct doctor *d)
 	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_NO_DEVICE_ON_VFIO, "/sys/bus/pci/drivers/vfio-pci",
 		   "none of the %zu PCI devices is on vfio-pci", d->device_count);
 	doctor_why(d, "the broker gives out devices that are on a VFIO driver, and no others");
-	if (!example) {
+	if (!example || d->iommu_off) {
 		doctor_mend(d, "first see to it that an IOMMU is at work");
 		return;
 	}
@@ -98,7 +98,7 @@ static void check_named(struct doctor *d, const struct doctor_pattern *p)
 			   "device %s, which the policy names, is a bridge", p->text);
 		where(d, p);
 		doctor_mend(d, "name the device behind it in %s line %u", p->file, p->line);
-	} else if (!device->vfio) {
+	} else if (!device->vfio && !d->iommu_off) {
 		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_DRIVER, p->text,
 			   "device %s, which the policy names, %s%s", p->text,
 			   device->driver[0] ? "is used by the host's driver " : "has no driver",
@@ -106,7 +106,7 @@ static void check_named(struct doctor *d, const struct doctor_pattern *p)
 		where(d, p);
 		doctor_mend_bind(d, device->name);
 	}
-	if (device && device->group < 0) {
+	if (device && device->group < 0 && !d->iommu_off) {
 		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_WITHOUT_IOMMU, p->text,
 			   "device %s, which the policy names, is in no IOMMU group", p->text);
 		doctor_why(d,
@@ -124,7 +124,7 @@ static void check_kind(struct doctor *d, const struct doctor_pattern *p)
 	for (size_t i = 0; i < d->device_count; i++) {
 		found |= doctor_pattern_fits(p, &d->devices[i]) && d->devices[i].vfio;
 	}
-	if (found)
+	if (found || d->iommu_off)
 		return;
 	doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_POLICY_PATTERN_UNMATCHED, p->text,
 		   "no device on VFIO is a \"%s\", which the policy names", p->text);

@@ -15,15 +15,19 @@
 	X(KERNEL_LOCKDOWN, "kernel-lockdown")                         \
 	X(KERNEL_FOR_TESTING, "kernel-for-testing")                   \
 	X(IOMMU_NONE, "iommu-none")                                   \
+	X(IOMMU_OF_XEN, "iommu-of-xen")                               \
 	X(IOMMU_OFF_IN_FIRMWARE, "iommu-off-in-firmware")             \
 	X(IOMMU_OFF_ON_KERNEL_LINE, "iommu-off-on-kernel-line")       \
 	X(IOMMU_NOT_ASKED_FOR, "iommu-not-asked-for")                 \
+	X(IOMMU_NOT_BUILT, "iommu-not-built")                         \
 	X(IOMMU_NOT_STARTED, "iommu-not-started")                     \
 	X(IOMMU_SERVES_NOTHING, "iommu-serves-nothing")               \
 	X(IOMMU, "iommu")                                             \
 	X(MODULE_NOT_LOADED, "module-not-loaded")                     \
 	X(MODULE_NOT_BUILT, "module-not-built")                       \
+	X(MODULE_NOT_INSTALLED, "module-not-installed")               \
 	X(MODULE_FILES_MISSING, "module-files-missing")               \
+	X(MODULE_BLOCKED, "module-blocked")                           \
 	X(BACKENDS, "backends")                                       \
 	X(NODE_MISSING, "node-missing")                               \
 	X(MODULE, "module")                                           \
@@ -31,6 +35,7 @@
 	X(INTERRUPT_REMAPPING_OFF, "interrupt-remapping-off")         \
 	X(INTERRUPTS, "interrupts")                                   \
 	X(NOIOMMU_MODE, "noiommu-mode")                               \
+	X(ACS_OVERRIDDEN, "acs-overridden")                           \
 	X(DEVICE_NOIOMMU, "device-noiommu")                           \
 	X(NO_DEVICE_ON_VFIO, "no-device-on-vfio")                     \
 	X(DEVICE_HAS_VFS, "device-has-vfs")                           \

@@ -25,17 +25,38 @@ unsigned doctor_kernel_version(const struct doctor *d, char release[128])
 	return (unsigned)(major * 1000 + (minor < 999 ? minor : 999));
 }
 
+bool doctor_is_too_old_for_iommufd(const struct doctor *d)
+{
+	char release[128];
+	unsigned version = doctor_kernel_version(d, release);
+
+	return version > 0 && version < CDEV_VERSION;
+}
+
+/* Some distributions bring VFIO of newer kernels to theirs without changing the version. */
+static void too_old(struct doctor *d, const char *release)
+{
+	bool works =
+		d->answer.backend == IOB_BACKEND_TYPE1 || d->answer.backend == IOB_BACKEND_IOMMUFD;
+
+	doctor_add(d, works ? DOCTOR_NOTE : DOCTOR_ERROR, DOCTOR_IS_KERNEL_TOO_OLD, release,
+		   works ? "kernel %s calls itself older than 6.1, but the broker works on it" :
+			   "kernel %s is too old: the broker needs 6.1 for type1, 6.6 for iommufd",
+		   release);
+	doctor_why(d, works ? "the broker found what it needs when it started: its distribution "
+			      "has brought that to this kernel" :
+			      "older kernels lack what the broker relies on to take a device back");
+	if (!works)
+		doctor_mend(d, "boot kernel 6.1 or newer");
+}
+
 static void check_version(struct doctor *d, const char *release, unsigned version)
 {
 	if (version == 0) {
 		doctor_unseen(d, "the version of the kernel (/proc/sys/kernel/osrelease)");
 	} else if (version < TYPE1_VERSION) {
-		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_KERNEL_TOO_OLD, release,
-			   "kernel %s is too old: the broker needs 6.1 for type1, 6.6 for iommufd",
-			   release);
-		doctor_why(d, "older kernels lack what the broker relies on to take a device back");
-		doctor_mend(d, "boot kernel 6.1 or newer");
-	} else if (version < CDEV_VERSION) {
+		too_old(d, release);
+	} else if (version < CDEV_VERSION && d->answer.backend != IOB_BACKEND_IOMMUFD) {
 		bool wanted = !strcmp(d->policy.backend, "iommufd");
 
 		doctor_add(d, wanted ? DOCTOR_ERROR : DOCTOR_NOTE,
@@ -47,7 +68,7 @@ static void check_version(struct doctor *d, const char *release, unsigned versio
 		if (wanted)
 			doctor_mend(d, "in [daemon] of the configuration: backend = auto");
 		doctor_mend(d, "boot kernel 6.6 or newer");
-	} else if (version < MAP_FILE_VERSION) {
+	} else if (version >= CDEV_VERSION && version < MAP_FILE_VERSION) {
 		doctor_add(d, DOCTOR_NOTE, DOCTOR_IS_KERNEL_TOO_OLD_FOR_MAP_FILE, release,
 			   "kernel %s does; huge pages are mapped faster from 6.19 on", release);
 		doctor_why(d, "before 6.19 the kernel does not clear missing huge pages that are "
@@ -105,6 +126,12 @@ char doctor_kernel_option(const struct doctor *d, const char *option)
 	return 'n';
 }
 
+static bool is_test_kernel(const struct doctor *d)
+{
+	return doctor_exists(d, "/sys/bus/iommufd_mock") ||
+	       doctor_kernel_option(d, "CONFIG_IOMMUFD_TEST") == 'y';
+}
+
 /* ---- one character device for each VFIO device ---- */
 
 static bool cdevs_are_made(const struct doctor *d)
@@ -113,6 +140,32 @@ static bool cdevs_are_made(const struct doctor *d)
 
 	return doctor_exists(d, "/dev/vfio/devices") ||
 	       (devices && strstr(devices, " vfio-dev\n") != NULL);
+}
+
+/* The range of numbers is registered when vfio starts: before that only the build can tell. */
+bool doctor_has_cdevs(const struct doctor *d)
+{
+	char built = doctor_kernel_option(d, "CONFIG_VFIO_DEVICE_CDEV");
+
+	if (doctor_exists(d, "/sys/class/vfio") || cdevs_are_made(d))
+		return cdevs_are_made(d);
+	return built == 'y' || (built == '?' && !doctor_is_too_old_for_iommufd(d));
+}
+
+uint32_t doctor_backend(const struct doctor *d)
+{
+	if (d->answer.backend)
+		return d->answer.backend;
+	if (!strcmp(d->policy.backend, "sim"))
+		return IOB_BACKEND_SIM;
+	if (!strcmp(d->policy.backend, "type1"))
+		return IOB_BACKEND_TYPE1;
+	if (!strcmp(d->policy.backend, "iommufd"))
+		return IOB_BACKEND_IOMMUFD;
+	return doctor_exists(d, "/dev/iommu") && doctor_has_cdevs(d) &&
+			       (d->policy.allow_test_kernel || !is_test_kernel(d)) ?
+		       IOB_BACKEND_IOMMUFD :
+		       IOB_BACKEND_TYPE1;
 }
 
 static void check_cdevs(struct doctor *d, unsigned version)
@@ -160,18 +213,29 @@ void doctor_check_kernel(struct doctor *d)
 
 /* ---- a kernel built for testing ---- */
 
+/* With backend = auto the broker then takes type1. */
+static bool type1_instead(const struct doctor *d)
+{
+	return doctor_backend(d) == IOB_BACKEND_TYPE1 &&
+	       doctor_exists(d, "/sys/module/vfio_iommu_type1") &&
+	       doctor_exists(d, "/dev/vfio/vfio");
+}
+
 void doctor_check_test_kernel(struct doctor *d)
 {
-	bool allowed = d->policy.allow_test_kernel || !strcmp(d->policy.backend, "type1");
+	bool accepted = d->policy.allow_test_kernel || !strcmp(d->policy.backend, "type1");
+	bool instead = !accepted && type1_instead(d);
 	char release[128];
 
-	doctor_kernel_version(d, release);
-	if (!doctor_exists(d, "/sys/bus/iommufd_mock") &&
-	    doctor_kernel_option(d, "CONFIG_IOMMUFD_TEST") != 'y')
+	if (!is_test_kernel(d))
 		return;
-	doctor_add(d, allowed ? DOCTOR_WARNING : DOCTOR_ERROR, DOCTOR_IS_KERNEL_FOR_TESTING,
-		   release, "kernel %s was built with CONFIG_IOMMUFD_TEST%s", release,
-		   allowed ? ", and the configuration lets it pass" : "");
+	doctor_kernel_version(d, release);
+	doctor_add(d, accepted || instead ? DOCTOR_WARNING : DOCTOR_ERROR,
+		   DOCTOR_IS_KERNEL_FOR_TESTING, release,
+		   "kernel %s was built with CONFIG_IOMMUFD_TEST%s", release,
+		   accepted ? ", and the configuration lets it pass" :
+		   instead  ? ", so the broker uses type1" :
+			      "");
 	doctor_why(d,
 		   "its test requests make devices up and reach the kernel's insides; the iommufd "
 		   "backend refuses to start on it");

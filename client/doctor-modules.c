@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum state { LOADED, BUILT_IN, AVAILABLE, ABSENT, UNKNOWN };
+enum state { LOADED, BUILT_IN, AVAILABLE, NOT_INSTALLED, ABSENT, UNKNOWN };
 
 /* One that is built in shows only through what it makes. */
 static const struct module {
@@ -95,7 +95,9 @@ static enum state state_of(const struct doctor *d, const char *release, const st
 		return state_as_built(d, m);
 	if (list_names(d, release, "modules.builtin", m->name))
 		return BUILT_IN;
-	return list_names(d, release, "modules.dep", m->name) ? AVAILABLE : ABSENT;
+	if (list_names(d, release, "modules.dep", m->name))
+		return AVAILABLE;
+	return doctor_kernel_option(d, m->option) == 'm' ? NOT_INSTALLED : ABSENT;
 }
 
 static bool works(enum state state)
@@ -103,40 +105,52 @@ static bool works(enum state state)
 	return state == LOADED || state == BUILT_IN;
 }
 
-static void mend_load(struct doctor *d, const char *module)
+/* ---- not there ---- */
+
+static void not_built(struct doctor *d, const struct module *m, const char *release)
 {
-	doctor_mend(d, "modprobe %s", module);
-	doctor_mend(d, "echo %s >> /etc/modules-load.d/iommu-broker.conf", module);
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_NOT_BUILT, m->name,
+		   "kernel %s was built without %s: it is neither built in nor among the modules",
+		   release, m->name);
+	doctor_mend(d, "boot a kernel with %s=m or =y (on Debian and Ubuntu: not the cloud kernel)",
+		    m->option);
+}
+
+static void not_installed(struct doctor *d, const struct module *m, const char *release)
+{
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_NOT_INSTALLED, m->name,
+		   "kernel %s was built with the module %s, but it is not among those in "
+		   "/lib/modules/%s",
+		   release, m->name, release);
+	doctor_mend(d,
+		    "install the rest of this kernel's modules (Ubuntu: linux-modules-extra-%s; "
+		    "Fedora, RHEL: kernel-modules-%s)",
+		    release, release);
+	doctor_mend_load(d, m->name);
 }
 
 static void not_working(struct doctor *d, const struct module *m, enum state state,
 			const char *release, const char *why)
 {
+	bool lost = false;
+
 	if (state == AVAILABLE) {
-		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_NOT_LOADED, m->name,
-			   "the module %s is installed but not loaded", m->name);
-		doctor_why(d, "%s", why);
-		mend_load(d, m->name);
+		doctor_module_not_loaded(d, m->name);
 	} else if (state == ABSENT) {
-		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_NOT_BUILT, m->name,
-			   "kernel %s was built without %s: it is neither built in nor among the "
-			   "modules",
-			   release, m->name);
-		doctor_why(d, "%s", why);
-		doctor_mend(d,
-			    "boot a kernel with %s=m or =y (on Debian and Ubuntu: not the cloud "
-			    "kernel)",
-			    m->option);
+		not_built(d, m, release);
+	} else if (state == NOT_INSTALLED) {
+		not_installed(d, m, release);
 	} else {
+		lost = true;
 		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_MODULE_FILES_MISSING, m->name,
 			   "%s is not loaded, and there is no /lib/modules/%s to load it from",
 			   m->name, release);
-		doctor_why(d,
-			   "%s; when the kernel was upgraded since the last boot, the running one "
-			   "has lost its modules",
-			   why);
 		doctor_mend(d, "reboot, or install the modules of kernel %s", release);
 	}
+	doctor_why(d, "%s%s", why,
+		   lost ? "; when the kernel was upgraded since the last boot, the running one "
+			  "has lost its modules" :
+			  "");
 }
 
 /* ---- the two ways to the IOMMU ---- */
@@ -150,36 +164,82 @@ static bool is_wanted(const struct doctor *d, const char *backend)
 	return !strcmp(d->policy.backend, backend);
 }
 
+/* The one of which to say that it is missing, where either would do. */
+static size_t nearest_backend(const struct doctor *d, const enum state *states)
+{
+	return states[IOMMUFD] == AVAILABLE && doctor_has_cdevs(d) ? IOMMUFD : TYPE1;
+}
+
 static void check_backends(struct doctor *d, const enum state *states, const char *release)
 {
-	bool type1 = works(states[TYPE1]), iommufd = works(states[IOMMUFD]);
+	bool type1 = works(states[TYPE1]), loaded = works(states[IOMMUFD]);
+	bool iommufd = loaded && doctor_has_cdevs(d);
+	size_t nearest = nearest_backend(d, states);
 
-	if (is_wanted(d, "type1") && !type1)
+	if (is_wanted(d, "type1") && !type1) {
 		not_working(d, &modules[TYPE1], states[TYPE1], release,
 			    "the configuration says backend = type1");
-	else if (is_wanted(d, "iommufd") && !iommufd)
-		not_working(d, &modules[IOMMUFD], states[IOMMUFD], release,
-			    "the configuration says backend = iommufd");
-	else if (!type1 && !iommufd)
-		not_working(d, states[IOMMUFD] == AVAILABLE ? &modules[IOMMUFD] : &modules[TYPE1],
-			    states[IOMMUFD] == AVAILABLE ? AVAILABLE : states[TYPE1], release,
-			    why_backend);
-	else
+	} else if (is_wanted(d, "iommufd") && !loaded) {
+		/* Of a kernel that is too old for it, nothing more is to be said. */
+		if (!doctor_is_too_old_for_iommufd(d))
+			not_working(d, &modules[IOMMUFD], states[IOMMUFD], release,
+				    "the configuration says backend = iommufd");
+	} else if (!type1 && !iommufd && !is_wanted(d, "iommufd")) {
+		not_working(d, &modules[nearest], states[nearest], release, why_backend);
+	} else if (type1 || iommufd) {
 		doctor_add(d, DOCTOR_OK, DOCTOR_IS_BACKENDS, "", "%s%s%s can be used",
 			   iommufd ? "iommufd" : "", iommufd && type1 ? " and " : "",
 			   type1 ? "type1" : "");
+	}
 }
 
-static void check_node(struct doctor *d, const char *node, bool made_by_kernel)
+/* ---- the nodes ---- */
+
+static const struct node {
+	const char *path;
+	const char *backend;
+	uint32_t number;
+	size_t module;
+} nodes[] = {
+	{ "/dev/iommu", "iommufd", IOB_BACKEND_IOMMUFD, IOMMUFD },
+	{ "/dev/vfio/vfio", "type1", IOB_BACKEND_TYPE1, TYPE1 },
+};
+
+#define NODES (sizeof(nodes) / sizeof(nodes[0]))
+
+/* Does another backend that would do have its node? */
+static bool other_node(const struct doctor *d, const enum state *states, const struct node *node)
 {
-	if (!made_by_kernel || doctor_exists(d, "%s", node))
+	for (size_t i = 0; i < NODES; i++) {
+		if (&nodes[i] == node || !works(states[nodes[i].module]) ||
+		    !doctor_exists(d, "%s", nodes[i].path))
+			continue;
+		if (nodes[i].number != IOB_BACKEND_IOMMUFD || doctor_has_cdevs(d))
+			return true;
+	}
+	return false;
+}
+
+/* The backend in use needs its node, and so does the one to be used after the next start. */
+static bool is_needed(const struct doctor *d, const enum state *states, const struct node *node)
+{
+	if (d->answer.backend == node->number || is_wanted(d, node->backend))
+		return true;
+	return is_wanted(d, "auto") && d->answer.backend == 0 && !other_node(d, states, node);
+}
+
+static void check_node(struct doctor *d, const enum state *states, const struct node *node)
+{
+	if (states[node->module] != LOADED || doctor_exists(d, "%s", node->path) ||
+	    !is_needed(d, states, node))
 		return;
-	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_NODE_MISSING, node,
-		   "the kernel has it, but there is no %s", node);
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_NODE_MISSING, node->path,
+		   "the kernel has it, but there is no %s", node->path);
 	doctor_why(d,
 		   "the broker opens the IOMMU through this node; a /dev that is not devtmpfs, as "
 		   "in a container, does not get it");
-	doctor_mend(d, "pass %s into the container, or: mount -t devtmpfs devtmpfs /dev", node);
+	doctor_mend(d, "pass %s into the container, or: mount -t devtmpfs devtmpfs /dev",
+		    node->path);
 }
 
 void doctor_check_modules(struct doctor *d)
@@ -202,6 +262,6 @@ void doctor_check_modules(struct doctor *d)
 			not_working(d, &modules[i], states[i], release, why_vfio);
 	}
 	check_backends(d, states, release);
-	check_node(d, "/dev/vfio/vfio", states[TYPE1] == LOADED);
-	check_node(d, "/dev/iommu", states[IOMMUFD] == LOADED);
+	for (size_t i = 0; i < NODES; i++)
+		check_node(d, states, &nodes[i]);
 }

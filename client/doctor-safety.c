@@ -38,7 +38,10 @@ static void unsafe_allowed(struct doctor *d, const char *module)
 
 enum remapping { REMAPPING_ON, REMAPPING_OFF, REMAPPING_UNKNOWN };
 
-/* On x86 the chips of interrupts that are remapped have "IR-" before their name. */
+/*
+ * Of x86 only, where the chips of interrupts that are remapped have "IR-" before their name. Every
+ * such machine has an IO-APIC; PCI-MSI is a name that others use for theirs, too.
+ */
 static enum remapping remapping(const struct doctor *d)
 {
 	doctor_cleanup_free char *text = doctor_file(d, "/proc/interrupts");
@@ -47,8 +50,7 @@ static enum remapping remapping(const struct doctor *d)
 		return REMAPPING_UNKNOWN;
 	if (strstr(text, " IR-"))
 		return REMAPPING_ON;
-	return strstr(text, "PCI-MSI") || strstr(text, "IO-APIC") ? REMAPPING_OFF :
-								    REMAPPING_UNKNOWN;
+	return strstr(text, " IO-APIC") ? REMAPPING_OFF : REMAPPING_UNKNOWN;
 }
 
 static bool has_real_iommu(const struct doctor *d)
@@ -63,25 +65,60 @@ static bool has_real_iommu(const struct doctor *d)
 	return false;
 }
 
-static void remapping_off(struct doctor *d)
+/* The module whose parameter decides. */
+static const char *module_in_use(const struct doctor *d)
 {
-	char line[4096];
+	return doctor_backend(d) == IOB_BACKEND_IOMMUFD ? "iommufd" : "vfio_iommu_type1";
+}
 
-	doctor_line(d, line, sizeof(line), "/proc/cmdline");
-	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_INTERRUPT_REMAPPING_OFF, "/proc/interrupts",
-		   "the IOMMU does not remap interrupts");
-	doctor_why(d, "%s, so the kernel gives none out", why_interrupts);
-	if (doctor_has_word(line, "nointremap"))
-		doctor_mend(d, "take \"nointremap\" off the kernel's command line and reboot");
-	else if (doctor_has_word(line, "intremap=off"))
-		doctor_mend(d, "take \"intremap=off\" off the kernel's command line and reboot");
-	else
+static void mend_remapping(struct doctor *d)
+{
+	doctor_cleanup_free char *line = doctor_boot_line(d);
+	char words[DOCTOR_WORD] = "", word[DOCTOR_WORD];
+	const char *rest = line;
+
+	if (doctor_boot_word(&rest, "nointremap", word))
+		doctor_mend_kernel_line(d, "", word);
+	else if (doctor_boot_says(line, "intremap", "off", "on")) {
+		doctor_boot_collect(line, "intremap", "off", words);
+		doctor_mend_kernel_line(d, "", words);
+	} else {
 		doctor_mend(d, "turn on interrupt remapping (often: x2APIC, VT-d) in the firmware "
 			       "setup; in QEMU: -machine kernel-irqchip=split -device "
 			       "intel-iommu,intremap=on");
+	}
+}
+
+static void mend_by_accepting(struct doctor *d)
+{
+	const char *module = module_in_use(d);
+
+	doctor_mend(d,
+		    "or, as the configuration accepts it: echo Y > "
+		    "/sys/module/%s/parameters/allow_unsafe_interrupts",
+		    module);
+	doctor_mend(d,
+		    "to keep that: echo options %s allow_unsafe_interrupts=1 >> "
+		    "/etc/modprobe.d/iommu-broker.conf (built into the kernel: "
+		    "%s.allow_unsafe_interrupts=1 on its command line)",
+		    module, module);
+}
+
+static void remapping_off(struct doctor *d)
+{
+	bool accepted = d->policy.allow_unsafe_interrupts;
+	bool given = accepted && parameter_is_set(d, module_in_use(d), "allow_unsafe_interrupts");
+
+	doctor_add(d, given ? DOCTOR_WARNING : DOCTOR_ERROR, DOCTOR_IS_INTERRUPT_REMAPPING_OFF,
+		   "/proc/interrupts", "the IOMMU does not remap interrupts%s",
+		   given ? "; the kernel and the configuration accept that" : "");
+	doctor_why(d, "%s%s", why_interrupts, given ? "" : ", so the kernel gives none out");
+	mend_remapping(d);
 	doctor_mend(d,
 		    "dmesg | grep -iE 'DMAR-IR|AMD-Vi: Interrupt remapping' (what the kernel says "
 		    "of it)");
+	if (accepted && !given)
+		mend_by_accepting(d);
 }
 
 void doctor_check_interrupts(struct doctor *d)
@@ -102,6 +139,26 @@ void doctor_check_interrupts(struct doctor *d)
 	else if (!allowed && remapping(d) == REMAPPING_ON)
 		doctor_add(d, DOCTOR_OK, DOCTOR_IS_INTERRUPTS, "",
 			   "devices cannot forge interrupts");
+}
+
+/* ---- groups that are smaller than they are ---- */
+
+/* A patch that many kernels for passing cards through have; the others ignore the word. */
+void doctor_check_acs(struct doctor *d)
+{
+	doctor_cleanup_free char *line = doctor_boot_line(d);
+	char word[DOCTOR_WORD];
+	const char *rest = line;
+
+	if (!doctor_boot_word(&rest, "pcie_acs_override", word))
+		return;
+	doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_ACS_OVERRIDDEN, "/proc/cmdline",
+		   "\"%s\" on the kernel's command line has a patched kernel make IOMMU groups "
+		   "smaller than what the hardware keeps apart",
+		   word);
+	doctor_why(d, "devices of what should be one group may reach each other past the IOMMU, so "
+		      "clients that have them are not kept apart");
+	doctor_mend_kernel_line(d, "", word);
 }
 
 /* ---- devices without an IOMMU ---- */

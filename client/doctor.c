@@ -17,15 +17,15 @@ static const struct {
 	void (*run)(struct doctor *d);
 	enum subject subject;
 } checks[] = {
-	{ doctor_check_kernel, HARDWARE },	   { doctor_check_test_kernel, HARDWARE },
-	{ doctor_check_iommu, HARDWARE },	   { doctor_check_modules, HARDWARE },
-	{ doctor_check_interrupts, HARDWARE },	   { doctor_check_noiommu, HARDWARE },
-	{ doctor_check_devices, HARDWARE },	   { doctor_check_groups, HARDWARE },
-	{ doctor_check_nodes, HARDWARE },	   { doctor_check_holders, HARDWARE },
-	{ doctor_check_config, CONFIGURATION },	   { doctor_check_policy, CONFIGURATION },
-	{ doctor_check_policy_devices, HARDWARE }, { doctor_check_programs, DAEMON },
-	{ doctor_check_systemd, DAEMON },	   { doctor_check_daemon, DAEMON },
-	{ doctor_check_limits, DAEMON },
+	{ doctor_check_kernel, HARDWARE },	{ doctor_check_test_kernel, HARDWARE },
+	{ doctor_check_iommu, HARDWARE },	{ doctor_check_modules, HARDWARE },
+	{ doctor_check_interrupts, HARDWARE },	{ doctor_check_noiommu, HARDWARE },
+	{ doctor_check_acs, HARDWARE },		{ doctor_check_devices, HARDWARE },
+	{ doctor_check_groups, HARDWARE },	{ doctor_check_nodes, HARDWARE },
+	{ doctor_check_holders, HARDWARE },	{ doctor_check_config, CONFIGURATION },
+	{ doctor_check_policy, CONFIGURATION }, { doctor_check_policy_devices, HARDWARE },
+	{ doctor_check_programs, DAEMON },	{ doctor_check_systemd, DAEMON },
+	{ doctor_check_daemon, DAEMON },	{ doctor_check_limits, DAEMON },
 };
 
 void doctor_init(struct doctor *d, const char *root)
@@ -212,18 +212,6 @@ void doctor_unseen(struct doctor *d, const char *format, ...)
 	va_start(args, format);
 	text_append(&d->unseen, &d->unseen_count, printable(format, args));
 	va_end(args);
-}
-
-void doctor_mend_kernel_line(struct doctor *d, const char *word)
-{
-	if (doctor_exists(d, "/usr/sbin/grubby") || doctor_exists(d, "/sbin/grubby"))
-		doctor_mend(d, "grubby --update-kernel=ALL --args=\"%s\"", word);
-	else
-		doctor_mend(d,
-			    "in /etc/default/grub: GRUB_CMDLINE_LINUX=\"... %s\"; then: "
-			    "update-grub",
-			    word);
-	doctor_mend(d, "reboot");
 }
 
 void doctor_mend_bind(struct doctor *d, const char *bdf)

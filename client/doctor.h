@@ -9,6 +9,8 @@
  *   doctor.c           the table of checks, and the list of findings
  *   doctor-view.c      files, links and directories below the root
  *   doctor-inventory.c PCI devices and their IOMMU groups
+ *   doctor-boot.c      the kernel's command line, and how it is changed
+ *   doctor-modprobe.c  what keeps modules from being loaded
  *   doctor-config.c    what the configuration gives, as far as the checks need it
  *   doctor-probe.c     the broker itself, asked with a limit of time; programs and what they print
  *   doctor-print.c     findings for people
@@ -124,6 +126,7 @@ struct doctor {
 	size_t finding_count;
 	char **unseen; /* what only root could have seen */
 	size_t unseen_count;
+	bool iommu_off;	       /* no IOMMU serves any device; that has been said */
 	bool hardware_matters; /* false: only the simulator is configured, or answers */
 	bool notes_only;       /* the check that runs finds nothing worse than a note */
 };
@@ -150,8 +153,6 @@ void doctor_add(struct doctor *d, enum doctor_severity severity, enum doctor_id 
 		const char *object, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void doctor_why(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doctor_mend(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Mend by a word on the kernel's command line, the way this distribution does it. */
-void doctor_mend_kernel_line(struct doctor *d, const char *word);
 /* How a device comes to vfio-pci. */
 void doctor_mend_bind(struct doctor *d, const char *bdf);
 /* The daemon started again, its configuration read again, what it logged: by systemd or by hand. */
@@ -199,6 +200,29 @@ void doctor_free_pointer(void *pointer);
 /* Out of memory ends the program. */
 void *doctor_need(void *memory);
 
+/* ---- doctor-boot.c ---- */
+
+#define DOCTOR_WORD 256u
+
+/* The kernel's command line, for free(); "" when it cannot be read. */
+char *doctor_boot_line(const struct doctor *d);
+/* The next word that sets a parameter, as "name=value" or "name"; false: there is none in the rest. */
+bool doctor_boot_word(const char **rest, const char *name, char word[DOCTOR_WORD]);
+/* Is a, and not b, the last of the two that the lists of this parameter have? */
+bool doctor_boot_says(const char *line, const char *name, const char *a, const char *b);
+/* Add the words whose lists have this part, with a blank between them. */
+void doctor_boot_collect(const char *line, const char *name, const char *part,
+			 char words[DOCTOR_WORD]);
+/* Mend by words put in or taken out, "" for none, the way this distribution does it. */
+void doctor_mend_kernel_line(struct doctor *d, const char *in, const char *out);
+
+/* ---- doctor-modprobe.c ---- */
+
+/* Say that a module, which is installed, is not loaded, what keeps it from that, and the mends. */
+void doctor_module_not_loaded(struct doctor *d, const char *module);
+/* Mend by loading it, now and at each start. */
+void doctor_mend_load(struct doctor *d, const char *module);
+
 /* ---- doctor-inventory.c ---- */
 
 void doctor_inventory(struct doctor *d);
@@ -235,6 +259,7 @@ void doctor_check_kernel(struct doctor *d);
 void doctor_check_test_kernel(struct doctor *d);
 void doctor_check_interrupts(struct doctor *d);
 void doctor_check_noiommu(struct doctor *d);
+void doctor_check_acs(struct doctor *d);
 void doctor_check_devices(struct doctor *d);
 void doctor_check_groups(struct doctor *d);
 void doctor_check_nodes(struct doctor *d);
@@ -250,6 +275,12 @@ void doctor_check_systemd(struct doctor *d);
 /* Reads d->kernel_config. Then what is said of an option: 'y', 'm', 'n', or '?' for nothing. */
 void doctor_kernel_config(struct doctor *d);
 char doctor_kernel_option(const struct doctor *d, const char *option);
+/* Before 6.6, by its number? */
+bool doctor_is_too_old_for_iommufd(const struct doctor *d);
+/* Could there be a character device for each VFIO device, without which iommufd is of no use? */
+bool doctor_has_cdevs(const struct doctor *d);
+/* The one that answers, is configured, or would be chosen: IOB_BACKEND_. */
+uint32_t doctor_backend(const struct doctor *d);
 /* Is the daemon, or would it be, a service of systemd's? */
 bool doctor_is_service(const struct doctor *d);
 /* Major * 1000 + minor of the running kernel; 0 when it cannot be told. */

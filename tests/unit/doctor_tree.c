@@ -157,6 +157,8 @@ static void make_kernel(void)
 	tree_put("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
 	tree_put("/boot/config-" RELEASE,
 		 "CONFIG_IOMMUFD=y\n# CONFIG_IOMMUFD_TEST is not set\n"
+		 "CONFIG_INTEL_IOMMU=y\n# CONFIG_INTEL_IOMMU_DEFAULT_ON is not set\n"
+		 "CONFIG_AMD_IOMMU=y\nCONFIG_VFIO_DEVICE_CDEV=y\n"
 		 "CONFIG_VFIO=m\nCONFIG_VFIO_IOMMU_TYPE1=m\nCONFIG_VFIO_PCI=m\n");
 }
 
@@ -265,12 +267,18 @@ static void send_refusal(int fd, const struct iob_hdr *request, uint32_t code)
 	send_reply(fd, request, code, &body, sizeof(body.error) + sizeof(body.text));
 }
 
+static uint32_t backend_of(enum tree_broker what)
+{
+	if (what == BROKER_SIMULATES)
+		return IOB_BACKEND_SIM;
+	return what == BROKER_USES_TYPE1 ? IOB_BACKEND_TYPE1 : IOB_BACKEND_IOMMUFD;
+}
+
 static void serve_request(int fd, enum tree_broker what, const struct iob_hdr *request)
 {
 	struct iob_hello_rep hello = { .version = 1,
 				       .kind = IOB_KIND_CONNECTION,
-				       .backend = what == BROKER_SIMULATES ? IOB_BACKEND_SIM :
-									     IOB_BACKEND_IOMMUFD,
+				       .backend = backend_of(what),
 				       .max_msg_bytes = IOB_MAX_MSG_BYTES,
 				       .max_batch = IOB_MAX_BATCH };
 	struct iob_status_rep status = {

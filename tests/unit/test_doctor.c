@@ -58,11 +58,13 @@ static void kernel_is(const char *release)
 static void old_kernel(void)
 {
 	kernel_is("5.10.0-28-amd64\n");
+	tree_broker_stop();
 }
 
 static void kernel_6_1(void)
 {
 	kernel_is("6.1.0-25-amd64\n");
+	tree_broker_start(BROKER_USES_TYPE1);
 }
 
 static void kernel_6_1_for_iommufd(void)
@@ -159,6 +161,18 @@ static void no_groups(void)
 	tree_delete("/sys/kernel/iommu_groups");
 }
 
+static void not_built(void)
+{
+	not_started();
+	tree_put("/boot/config-6.20.1-test", "CONFIG_VFIO=m\n# CONFIG_INTEL_IOMMU is not set\n");
+}
+
+static void on_xen(void)
+{
+	no_table();
+	tree_put("/sys/hypervisor/type", "xen\n");
+}
+
 static void vfio_pci_not_loaded(void)
 {
 	tree_delete("/sys/bus/pci/drivers/vfio-pci");
@@ -169,6 +183,19 @@ static void vfio_pci_not_built(void)
 {
 	vfio_pci_not_loaded();
 	tree_put(MODULES "/modules.dep", "kernel/drivers/vfio/vfio.ko.xz:\n");
+	tree_put("/boot/config-6.20.1-test", "CONFIG_VFIO=m\n# CONFIG_VFIO_PCI is not set\n");
+}
+
+static void vfio_pci_not_installed(void)
+{
+	vfio_pci_not_built();
+	tree_put("/boot/config-6.20.1-test", "CONFIG_VFIO=m\nCONFIG_VFIO_PCI=m\n");
+}
+
+static void vfio_pci_blocked(void)
+{
+	vfio_pci_not_loaded();
+	tree_put("/etc/modprobe.d/hardening.conf", "install vfio-pci /bin/false\n");
 }
 
 static void module_files_gone(void)
@@ -227,6 +254,7 @@ static void no_iommufd_node(void)
 static void no_container_node(void)
 {
 	tree_delete("/dev/vfio/vfio");
+	tree_put(CONF, "[daemon]\nbackend = type1\n" RULE);
 }
 
 static void unsafe_interrupts(void)
@@ -249,6 +277,11 @@ static void no_remapping(void)
 {
 	tree_put("/proc/interrupts", "  0:  9  IO-APIC    2-edge  timer\n"
 				     " 24:  1  PCI-MSIX-0000:00:03.0  0-edge  nvme0q0\n");
+}
+
+static void acs_overridden(void)
+{
+	tree_put("/proc/cmdline", "intel_iommu=on pcie_acs_override=downstream\n");
 }
 
 static void noiommu_mode(void)
@@ -607,6 +640,10 @@ static const struct {
 	  "amd_iommu=off" },
 	{ DOCTOR_IS_IOMMU_NOT_ASKED_FOR, DOCTOR_ERROR, not_asked_for, "/proc/cmdline",
 	  "intel_iommu=on", "intel_iommu=on" },
+	{ DOCTOR_IS_IOMMU_NOT_BUILT, DOCTOR_ERROR, not_built, "CONFIG_INTEL_IOMMU", "without",
+	  "CONFIG_INTEL_IOMMU=y" },
+	{ DOCTOR_IS_IOMMU_OF_XEN, DOCTOR_ERROR, on_xen, "/sys/hypervisor/type", "Xen",
+	  "without Xen" },
 	{ DOCTOR_IS_IOMMU_NOT_STARTED, DOCTOR_ERROR, not_started, "DMAR", "did not start",
 	  "dmesg" },
 	{ DOCTOR_IS_IOMMU_NOT_STARTED, DOCTOR_ERROR, only_the_mock_iommu, "DMAR", "did not start",
@@ -623,6 +660,10 @@ static const struct {
 	  "6.20.1-test", "CONFIG_VFIO_PCI" },
 	{ DOCTOR_IS_MODULE_NOT_BUILT, DOCTOR_ERROR, built_without_vfio_says_the_kernel, "vfio_pci",
 	  "6.20.1-test", "CONFIG_VFIO_PCI" },
+	{ DOCTOR_IS_MODULE_NOT_INSTALLED, DOCTOR_ERROR, vfio_pci_not_installed, "vfio_pci",
+	  "not among", "linux-modules-extra-6.20.1-test" },
+	{ DOCTOR_IS_MODULE_BLOCKED, DOCTOR_ERROR, vfio_pci_blocked, "vfio_pci", "hardening.conf",
+	  "remove \"install vfio-pci /bin/false\"" },
 	{ DOCTOR_IS_MODULE_FILES_MISSING, DOCTOR_ERROR, module_files_gone, "vfio_pci",
 	  "/lib/modules/6.20.1-test", "reboot" },
 	{ DOCTOR_IS_MODULE_NOT_LOADED, DOCTOR_ERROR, no_backend, "vfio_iommu_type1", "not loaded",
@@ -641,6 +682,8 @@ static const struct {
 	  "vfio_iommu_type1", "accepts", "modprobe.d" },
 	{ DOCTOR_IS_INTERRUPT_REMAPPING_OFF, DOCTOR_ERROR, no_remapping, "/proc/interrupts",
 	  "does not remap", "intremap=on" },
+	{ DOCTOR_IS_ACS_OVERRIDDEN, DOCTOR_WARNING, acs_overridden, "/proc/cmdline",
+	  "pcie_acs_override=downstream", "pcie_acs_override=downstream" },
 	{ DOCTOR_IS_NOIOMMU_MODE, DOCTOR_WARNING, noiommu_mode, "enable_unsafe_noiommu_mode",
 	  "no IOMMU", "echo N" },
 	{ DOCTOR_IS_DEVICE_NOIOMMU, DOCTOR_WARNING, noiommu_device, "0000:00:0a.0", "without",
