@@ -99,7 +99,7 @@ bool policy_may_create_domain(const struct config *c, const struct peer *p);
 bool policy_may_inspect_all(const struct config *c, const struct peer *p);
 /* May the peer move the device between the host's driver and vfio-pci? */
 bool policy_may_move(const struct config *c, const struct peer *p, const struct glue_device *d);
-/* Is the device to be on vfio-pci from the start? Never a bridge. */
+/* Is the device to be on vfio-pci from the start? Never a bridge to another bus. */
 bool policy_wants_vfio(const struct config *c, const struct glue_device *d);
 /* One of the patterns for that, as it was written; NULL beyond the last. Does it match? */
 const char *policy_vfio_word(const struct config *c, size_t index);

@@ -185,6 +185,8 @@ END_TEST
 START_TEST(obstacles_are_named)
 {
 	put_device("0000:00:01.0", "0x060400\n", "pcieport", 1);
+	put_device("0000:00:01.1", "0x060700\n", "yenta_cardbus", 1);
+	put_device("0000:00:01.2", "0x068000\n", "nvidia-nvswitch", 8);
 	put_device("0000:00:02.0", "0x020000\n", NULL, 2);
 	put_device("0000:00:03.0", "0x020000\n", "e1000e", 3);
 	put_device("0000:00:04.0", "0x020000\n", "vfio-pci", 4);
@@ -200,6 +202,8 @@ START_TEST(obstacles_are_named)
 	put_cdev("0000:00:07.0", "vfio1", "511:1\n");
 
 	expect("0000:00:01.0", SYSFS_BRIDGE, "bridge");
+	expect("0000:00:01.1", SYSFS_BRIDGE, "bridge");
+	expect("0000:00:01.2", SYSFS_HOST_DRIVER, "nvswitch");
 	expect("0000:00:02.0", SYSFS_NO_DRIVER, "vfio-pci");
 	expect("0000:00:03.0", SYSFS_HOST_DRIVER, "e1000e");
 	expect("0000:00:04.0", SYSFS_HAS_VFS, "sriov_numvfs");
