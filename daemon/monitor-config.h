@@ -83,6 +83,11 @@ void config_deinit(struct config *c);
  * -ENOENT for an unknown name, or what the database says. */
 int config_resolve(enum config_people kind, const char *name, uint32_t *id);
 
+/* The passwd file of this machine; whoever comes from elsewhere is not in it. */
+#define CONFIG_PASSWD "/etc/passwd"
+/* Does a user of a passwd file have a uid that sessions run as? Then *why names the first. */
+bool config_uids_taken(const struct config *c, const char *passwd, struct fault *why);
+
 /* --check-config: problems to standard error, else what is in force to standard output. Needs no
  * privilege. Returns the exit status. */
 int config_check(const char *path);
