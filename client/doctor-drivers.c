@@ -25,12 +25,13 @@ static bool is_listed(const struct doctor *d, const struct doctor_device *device
 	return false;
 }
 
-/* The device, and what of its group has to go with it: how many. */
+/* The device, and what of its group has to go with it: how many, and does [drivers] name them all? */
 static size_t movers(const struct doctor *d, const struct doctor_device *device,
-		     char list[LIST_BYTES])
+		     char list[LIST_BYTES], bool *listed)
 {
 	size_t count = 1, length;
 
+	*listed = is_listed(d, device);
 	length = (size_t)snprintf(list, LIST_BYTES, "%s", device->name);
 	for (size_t i = 0; i < d->device_count; i++) {
 		const struct doctor_device *sibling = &d->devices[i];
@@ -39,6 +40,7 @@ static size_t movers(const struct doctor *d, const struct doctor_device *device,
 		    sibling->harmless || sibling->bridge)
 			continue;
 		count++;
+		*listed &= is_listed(d, sibling);
 		if (length + sizeof(sibling->name) + 1 < LIST_BYTES)
 			length += (size_t)snprintf(list + length, LIST_BYTES - length, " %s",
 						   sibling->name);
@@ -50,8 +52,8 @@ void doctor_mend_bind(struct doctor *d, const struct doctor_device *device)
 {
 	const char *when = broker_moves(d) ? "" : "once iommu-brokerd serves the hardware: ";
 	char list[LIST_BYTES] = "BDF";
-	size_t count = device ? movers(d, device, list) : 1;
-	bool listed = device && is_listed(d, device);
+	bool listed = false;
+	size_t count = device ? movers(d, device, list, &listed) : 1;
 
 	if (device && device->sriov)
 		doctor_mend(d,

@@ -374,6 +374,20 @@ START_TEST(drivers_that_were_moved)
 }
 END_TEST
 
+/* Moved alone it could not be given out: what shares its group has to be named, too. */
+START_TEST(drivers_without_the_sibling)
+{
+	tree_device("0000:00:0b.0", "0x030000\n", "nvidia", 11);
+	tree_device("0000:00:0b.1", "0x040300\n", "snd_hda_intel", 11);
+	tree_put(CONF, "[drivers]\nvfio-pci = 0000:00:0b.0\n" WHO CARD "\n");
+	doctor_run(&view);
+	expect_mend(expect(DOCTOR_IS_DRIVERS_NOT_MOVED, "0000:00:0b.0", DOCTOR_WARNING, "nvidia"),
+		    "[drivers] vfio-pci = 0000:00:0b.0 0000:00:0b.1 in ");
+	expect(DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:0b.1", DOCTOR_WARNING, "keeps 0000:00:0b.0");
+	ck_assert_uint_eq(doctor_count(&view, DOCTOR_ERROR), 0);
+}
+END_TEST
+
 START_TEST(drivers_cannot_move_a_bridge)
 {
 	tree_put(CONF, "[drivers]\nvfio-pci = 0000:00:02.0\n" WHO CARD "\n");
@@ -519,6 +533,7 @@ Suite *test_doctor_devices_suite(void)
 		no_device_is_picked,
 		nobody_to_move_it,
 		drivers_that_were_moved,
+		drivers_without_the_sibling,
 		drivers_cannot_move_a_bridge,
 		nodes_closed_to_the_broker,
 		nodes_of_a_user,
