@@ -16,12 +16,13 @@
 
 #define BLANKS " \t\r"
 
+enum section { OTHER, DAEMON, DRIVERS, ALLOW };
+
 struct reader {
 	struct doctor_config *config;
 	char file[256];
 	unsigned line;
-	bool in_daemon;
-	bool in_rule;
+	enum section section;
 };
 
 static char *trimmed(char *text)
@@ -35,18 +36,28 @@ static char *trimmed(char *text)
 	return text;
 }
 
-static void take_patterns(struct reader *r, char *value)
+/* The daemon's reader takes a ; for a comment where a blank is before it, and nowhere else. */
+static void cut_comment(char *value)
 {
-	struct doctor_config *c = r->config;
+	for (char *p = value; *p; p++) {
+		if (*p == ';' && p > value && strchr(BLANKS, p[-1])) {
+			*p = '\0';
+			return;
+		}
+	}
+}
+
+static void take_patterns(const struct reader *r, struct doctor_pattern **list, size_t *count,
+			  char *value)
+{
 	char *rest = NULL;
 
-	for (char *word = strtok_r(value, BLANKS, &rest); word && word[0] != ';';
+	for (char *word = strtok_r(value, BLANKS, &rest); word;
 	     word = strtok_r(NULL, BLANKS, &rest)) {
 		struct doctor_pattern *p;
 
-		c->patterns = doctor_need(
-			reallocarray(c->patterns, c->pattern_count + 1, sizeof(c->patterns[0])));
-		p = &c->patterns[c->pattern_count++];
+		*list = doctor_need(reallocarray(*list, *count + 1, sizeof(**list)));
+		p = &(*list)[(*count)++];
 		snprintf(p->text, sizeof(p->text), "%.63s", word);
 		snprintf(p->file, sizeof(p->file), "%s", r->file);
 		p->line = r->line;
@@ -66,10 +77,42 @@ static void take_daemon(struct doctor_config *c, const char *key, const char *va
 		snprintf(c->socket, sizeof(c->socket), "%.255s", value);
 	else if (!strcmp(key, "max-sessions"))
 		c->max_sessions = (uint32_t)strtoul(value, NULL, 10);
+	else if (!strcmp(key, "session-uid-base"))
+		c->session_uid_base = (uint32_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "allow-unsafe-interrupts"))
 		c->allow_unsafe_interrupts = is_yes(value);
 	else if (!strcmp(key, "allow-test-kernel"))
 		c->allow_test_kernel = is_yes(value);
+}
+
+static enum section section_of(char *text)
+{
+	char *rest = NULL;
+	const char *word;
+
+	text[strcspn(text, "]")] = '\0';
+	word = strtok_r(text, BLANKS, &rest);
+	if (!word)
+		return OTHER;
+	if (!strcmp(word, "daemon"))
+		return DAEMON;
+	if (!strcmp(word, "drivers"))
+		return DRIVERS;
+	return strcmp(word, "allow") ? OTHER : ALLOW;
+}
+
+static void take_setting(struct reader *r, const char *key, char *value)
+{
+	struct doctor_config *c = r->config;
+
+	if (r->section == DAEMON)
+		take_daemon(c, key, value);
+	else if (r->section == DRIVERS && !strcmp(key, "vfio-pci"))
+		take_patterns(r, &c->vfio, &c->vfio_count, value);
+	else if (r->section == ALLOW && !strcmp(key, "device"))
+		take_patterns(r, &c->patterns, &c->pattern_count, value);
+	else if (r->section == ALLOW && !strcmp(key, "domains"))
+		c->domains |= is_yes(value);
 }
 
 static void take_line(struct reader *r, char *line)
@@ -79,24 +122,16 @@ static void take_line(struct reader *r, char *line)
 	if (*text == '\0' || *text == '#' || *text == ';')
 		return;
 	if (*text == '[') {
-		text = trimmed(text + 1);
-		r->in_rule = !strncmp(text, "allow", 5);
-		r->in_daemon = !strncmp(text, "daemon", 6);
-		r->config->rules += r->in_rule;
+		r->section = section_of(text + 1);
+		r->config->rules += r->section == ALLOW;
 		return;
 	}
-	value = strchr(text, '=');
+	value = strpbrk(text, "=:");
 	if (!value)
 		return;
 	*value++ = '\0';
-	text = trimmed(text);
-	value = trimmed(value);
-	if (r->in_daemon)
-		take_daemon(r->config, text, value);
-	else if (r->in_rule && !strcmp(text, "device"))
-		take_patterns(r, value);
-	else if (r->in_rule && !strcmp(text, "domains"))
-		r->config->domains |= is_yes(value);
+	cut_comment(value);
+	take_setting(r, trimmed(text), trimmed(value));
 }
 
 static int read_one(struct doctor *d, const char *path)
@@ -150,7 +185,11 @@ static void read_beside(struct doctor *d)
 
 void doctor_config_read(struct doctor *d)
 {
-	d->policy = (struct doctor_config){ .backend = "auto", .max_sessions = 1024 };
+	d->policy = (struct doctor_config){
+		.backend = "auto",
+		.max_sessions = 1024,
+		.session_uid_base = 1879048192,
+	};
 	d->policy.error = read_one(d, d->config);
 	read_beside(d);
 }
@@ -158,6 +197,6 @@ void doctor_config_read(struct doctor *d)
 void doctor_config_free(struct doctor_config *c)
 {
 	free(c->patterns);
-	c->patterns = NULL;
-	c->pattern_count = 0;
+	free(c->vfio);
+	*c = (struct doctor_config){ 0 };
 }

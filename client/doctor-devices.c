@@ -5,46 +5,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BRIDGE_CLASS 0x06u
-
-static bool is_bridge(const struct doctor_device *device)
-{
-	return device->class_code >> 16 == BRIDGE_CLASS;
-}
-
 /* ---- on VFIO ---- */
 
-/* A device that somebody could have meant. */
-static const struct doctor_device *example_of(const struct doctor *d)
-{
-	const struct doctor_device *any = NULL;
-
-	for (size_t i = 0; i < d->device_count; i++) {
-		const struct doctor_device *device = &d->devices[i];
-
-		if (device->in_policy)
-			return device;
-		if (!any && !is_bridge(device) && device->group >= 0)
-			any = device;
-	}
-	return any;
-}
-
+/* Only what a rule means: of the others, the host may need any. */
 static void none_on_vfio(struct doctor *d)
 {
-	const struct doctor_device *example = example_of(d);
+	const struct doctor_device *wanted = NULL;
+	bool served = false;
 
+	for (size_t i = 0; i < d->device_count; i++) {
+		served |= d->devices[i].group >= 0;
+		if (!wanted && d->devices[i].wanted)
+			wanted = &d->devices[i];
+	}
 	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_NO_DEVICE_ON_VFIO, "/sys/bus/pci/drivers/vfio-pci",
 		   "none of the %zu PCI devices is on vfio-pci", d->device_count);
 	doctor_why(d, "the broker gives out devices that are on a VFIO driver, and no others");
-	if (!example || d->iommu_off) {
+	if (!served || d->iommu_off) {
 		doctor_mend(d, "first see to it that an IOMMU is at work");
 		return;
 	}
-	if (!example->in_policy)
-		doctor_mend(d, "choose a device that the host can do without (lspci -k); for %s:",
-			    example->name);
-	doctor_mend_bind(d, example->name);
+	if (!wanted)
+		doctor_mend(d, "choose a device that the host can do without: lspci -Dk");
+	doctor_mend_bind(d, wanted);
 }
 
 static void check_virtual_functions(struct doctor *d, const struct doctor_device *device)
@@ -83,6 +66,17 @@ static void where(struct doctor *d, const struct doctor_pattern *p)
 	doctor_why(d, "the rule at %s:%u gives it to somebody", p->file, p->line);
 }
 
+static void not_on_vfio(struct doctor *d, const struct doctor_pattern *p,
+			const struct doctor_device *device)
+{
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_DRIVER, p->text,
+		   "device %s, which the policy names, %s%s", p->text,
+		   device->driver[0] ? "is used by the host's driver " : "has no driver",
+		   device->driver);
+	where(d, p);
+	doctor_mend_bind(d, device);
+}
+
 static void check_named(struct doctor *d, const struct doctor_pattern *p)
 {
 	const struct doctor_device *device = doctor_device_by_name(d, p->text);
@@ -93,18 +87,14 @@ static void check_named(struct doctor *d, const struct doctor_pattern *p)
 		where(d, p);
 		doctor_mend(d, "lspci -D (its address may have changed); then correct %s line %u",
 			    p->file, p->line);
-	} else if (!device->vfio && is_bridge(device)) {
+	} else if (device->bridge) {
 		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_BRIDGE, p->text,
-			   "device %s, which the policy names, is a bridge", p->text);
+			   "device %s, which the policy names, is a bridge to another bus",
+			   p->text);
 		where(d, p);
 		doctor_mend(d, "name the device behind it in %s line %u", p->file, p->line);
 	} else if (!device->vfio && !d->iommu_off) {
-		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_DRIVER, p->text,
-			   "device %s, which the policy names, %s%s", p->text,
-			   device->driver[0] ? "is used by the host's driver " : "has no driver",
-			   device->driver);
-		where(d, p);
-		doctor_mend_bind(d, device->name);
+		not_on_vfio(d, p, device);
 	}
 	if (device && device->group < 0 && !d->iommu_off) {
 		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_POLICY_DEVICE_WITHOUT_IOMMU, p->text,
@@ -117,22 +107,55 @@ static void check_named(struct doctor *d, const struct doctor_pattern *p)
 	}
 }
 
+#define LIST_BYTES 256u
+
+/* Devices that the pattern fits, with their drivers, when none of them is on VFIO. */
+struct kind {
+	const struct doctor_device *first;
+	bool on_vfio;
+	char list[LIST_BYTES];
+};
+
+static void look_for_kind(const struct doctor *d, const struct doctor_pattern *p, struct kind *k)
+{
+	size_t length = 0;
+
+	*k = (struct kind){ 0 };
+	for (size_t i = 0; i < d->device_count; i++) {
+		const struct doctor_device *device = &d->devices[i];
+
+		if (device->bridge || !doctor_pattern_fits(p, device))
+			continue;
+		k->on_vfio |= device->vfio;
+		if (!k->first)
+			k->first = device;
+		if (length + sizeof(device->name) + sizeof(device->driver) + 8 < LIST_BYTES)
+			length += (size_t)snprintf(k->list + length, LIST_BYTES - length,
+						   "%s%s (%s%s)", length ? ", " : "", device->name,
+						   device->driver[0] ? "on " : "no ",
+						   device->driver[0] ? device->driver : "driver");
+	}
+}
+
+/* A class, or all, may well mean what is moved there later. */
 static void check_kind(struct doctor *d, const struct doctor_pattern *p)
 {
-	bool found = false;
+	bool id = doctor_pattern_is_id(p);
+	struct kind k;
 
-	for (size_t i = 0; i < d->device_count; i++) {
-		found |= doctor_pattern_fits(p, &d->devices[i]) && d->devices[i].vfio;
-	}
-	if (found || d->iommu_off)
+	look_for_kind(d, p, &k);
+	if (k.on_vfio || d->iommu_off)
 		return;
-	doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_POLICY_PATTERN_UNMATCHED, p->text,
-		   "no device on VFIO is a \"%s\", which the policy names", p->text);
+	doctor_add(d, k.first && id ? DOCTOR_ERROR : DOCTOR_WARNING,
+		   DOCTOR_IS_POLICY_PATTERN_UNMATCHED, p->text,
+		   "no device on VFIO is a \"%s\", which the policy names%s%s", p->text,
+		   k.first ? "; others are: " : "", k.list);
 	doctor_why(d, "the rule at %s:%u gives nothing by it at present", p->file, p->line);
-	doctor_mend(d,
-		    "lspci -Dnnk (what there is, and on which driver); bind one to vfio-pci, or "
-		    "correct %s line %u",
-		    p->file, p->line);
+	if (!k.first)
+		doctor_mend(d, "lspci -Dnnk (what there is, and on which driver)");
+	else
+		doctor_mend_bind(d, id ? k.first : NULL);
+	doctor_mend(d, "or correct %s line %u", p->file, p->line);
 }
 
 void doctor_check_policy_devices(struct doctor *d)

@@ -46,7 +46,10 @@
 	X(POLICY_DEVICE_WITHOUT_IOMMU, "policy-device-without-iommu") \
 	X(POLICY_PATTERN_UNMATCHED, "policy-pattern-unmatched")       \
 	X(GROUP_NOT_VIABLE, "group-not-viable")                       \
+	X(GROUP_RESERVED, "group-reserved")                           \
 	X(GROUPS, "groups")                                           \
+	X(DRIVERS_NOT_MOVED, "drivers-not-moved")                     \
+	X(NODE_CLOSED, "node-closed")                                 \
 	X(NODE_NOT_ROOTS, "node-not-roots")                           \
 	X(DEVICE_NODE_MISSING, "device-node-missing")                 \
 	X(DEVICE_HELD, "device-held")                                 \
@@ -58,6 +61,7 @@
 	X(POLICY_EMPTY, "policy-empty")                               \
 	X(POLICY_WITHOUT_DEVICES, "policy-without-devices")           \
 	X(POLICY_WITHOUT_DOMAINS, "policy-without-domains")           \
+	X(SESSION_UIDS_TAKEN, "session-uids-taken")                   \
 	X(POLICY, "policy")                                           \
 	X(BROKERD_MISSING, "brokerd-missing")                         \
 	X(PROGRAMS, "programs")                                       \

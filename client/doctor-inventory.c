@@ -59,10 +59,18 @@ static void read_group(const struct doctor *d, struct doctor_device *device)
 		device->noiommu = true;
 }
 
+/* Their header is not a device's. What else is of class 06, as a bridge to ISA, is a device to VFIO. */
+static bool is_bridge(uint32_t class_code)
+{
+	return class_code >> 8 == 0x0604 || class_code >> 8 == 0x0607;
+}
+
+/*
+ * Nothing that is read here waits for the lock of the device, as sriov_numvfs and driver_override do:
+ * an unbind that does not end holds it, and that is when somebody asks what is wrong.
+ */
 static void read_device(const struct doctor *d, const char *name, struct doctor_device *device)
 {
-	char line[32];
-
 	*device = (struct doctor_device){ .group = -1 };
 	snprintf(device->name, sizeof(device->name), "%.31s", name);
 	device->vendor = read_hex(d, name, "vendor");
@@ -74,19 +82,43 @@ static void read_device(const struct doctor *d, const char *name, struct doctor_
 	read_group(d, device);
 	read_cdev(d, device);
 	device->harmless |= device->vfio;
-	device->sriov = doctor_line(d, line, sizeof(line), SYS_DEVICE "/sriov_numvfs", name) &&
-			strtoul(line, NULL, 10) != 0;
+	device->bridge = is_bridge(device->class_code);
+	device->sriov = doctor_exists(d, SYS_DEVICE "/virtfn0", name);
+	doctor_link(d, device->physfn, sizeof(device->physfn), SYS_DEVICE "/physfn", name);
 }
 
-static bool named_in_policy(const struct doctor *d, const struct doctor_device *device)
-{
-	for (size_t i = 0; i < d->policy.pattern_count; i++) {
-		const struct doctor_pattern *p = &d->policy.patterns[i];
+/* ---- what is said of them in the configuration ---- */
 
-		if (doctor_pattern_is_name(p) && doctor_pattern_fits(p, device))
+static bool is_on_vfio(const struct doctor *d, const struct doctor_pattern *p)
+{
+	for (size_t i = 0; i < d->device_count; i++) {
+		if (d->devices[i].vfio && doctor_pattern_fits(p, &d->devices[i]))
 			return true;
 	}
 	return false;
+}
+
+/* Of several alike, one on VFIO may be all that is given: the others may be the host's. A class is
+ * not meant to take all of it from the host. */
+static bool means(const struct doctor *d, const struct doctor_pattern *p)
+{
+	return doctor_pattern_is_name(p) || (doctor_pattern_is_id(p) && !is_on_vfio(d, p));
+}
+
+static void look_up(const struct doctor *d, struct doctor_device *device)
+{
+	device->wanted = device->vfio;
+	for (size_t i = 0; i < d->policy.vfio_count; i++)
+		device->wanted |=
+			!device->bridge && doctor_pattern_fits(&d->policy.vfio[i], device);
+	for (size_t i = 0; i < d->policy.pattern_count; i++) {
+		const struct doctor_pattern *p = &d->policy.patterns[i];
+
+		if (!doctor_pattern_fits(p, device))
+			continue;
+		device->in_policy = true;
+		device->wanted |= !device->bridge && means(d, p);
+	}
 }
 
 void doctor_inventory(struct doctor *d)
@@ -96,12 +128,10 @@ void doctor_inventory(struct doctor *d)
 	if (doctor_names(d, &n, "/sys/bus/pci/devices") < 0 || n.count == 0)
 		return;
 	d->devices = doctor_need(calloc(n.count, sizeof(d->devices[0])));
-	for (size_t i = 0; i < n.count; i++) {
-		struct doctor_device *device = &d->devices[d->device_count++];
-
-		read_device(d, n.names[i], device);
-		device->in_policy = named_in_policy(d, device);
-	}
+	for (size_t i = 0; i < n.count; i++)
+		read_device(d, n.names[i], &d->devices[d->device_count++]);
+	for (size_t i = 0; i < n.count; i++)
+		look_up(d, &d->devices[i]);
 }
 
 const struct doctor_device *doctor_device_by_name(const struct doctor *d, const char *name)
@@ -123,6 +153,12 @@ bool doctor_pattern_is_name(const struct doctor_pattern *p)
 	return domain >= 4 && domain <= 8 && strlen(text) == domain + 8 &&
 	       text[domain + 3] == ':' && text[domain + 6] == '.' &&
 	       strspn(text, "0123456789abcdefABCDEF") == domain;
+}
+
+bool doctor_pattern_is_id(const struct doctor_pattern *p)
+{
+	return strspn(p->text, "0123456789abcdefABCDEF") == 4 && p->text[4] == ':' &&
+	       strspn(p->text + 5, "0123456789abcdefABCDEF") == 4 && strlen(p->text) == 9;
 }
 
 static bool class_fits(const char *digits, uint32_t class_code)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- there and right ---- */
@@ -90,6 +91,47 @@ void doctor_check_config(struct doctor *d)
 		unchecked(d, "there is no iommu-brokerd to ask whether the configuration is right");
 }
 
+/* ---- whose are the uids that sessions run as ---- */
+
+/* "alice:x:1000:..." */
+static bool parse_user(char *line, unsigned long *uid)
+{
+	char *p = strchr(line, ':'), *end;
+
+	if (!p)
+		return false;
+	*p = '\0';
+	p = strchr(p + 1, ':');
+	if (!p)
+		return false;
+	*uid = strtoul(p + 1, &end, 10);
+	return end != p + 1 && *end == ':';
+}
+
+static void check_uids(struct doctor *d)
+{
+	const struct doctor_config *c = &d->policy;
+	doctor_cleanup_free char *text = doctor_file(d, "/etc/passwd");
+	char *rest = text, *line;
+	unsigned long uid;
+
+	while ((line = doctor_next_line(&rest))) {
+		if (!parse_user(line, &uid) || uid < c->session_uid_base ||
+		    uid - c->session_uid_base >= c->max_sessions)
+			continue;
+		doctor_add(d, DOCTOR_WARNING, DOCTOR_IS_SESSION_UIDS_TAKEN, d->config,
+			   "user %s has the uid %lu, which is one of those that sessions run as",
+			   line, uid);
+		doctor_why(d, "a session could be reached by that user, and reach what is that "
+			      "user's");
+		doctor_mend(d,
+			    "in [daemon] of %s: another session-uid-base, or none for the usual "
+			    "one, far above users",
+			    d->config);
+		return;
+	}
+}
+
 /* ---- does it give anything ---- */
 
 static void nothing_given(struct doctor *d)
@@ -112,6 +154,7 @@ void doctor_check_policy(struct doctor *d)
 
 	if (c->error)
 		return;
+	check_uids(d);
 	if (c->rules == 0) {
 		nothing_given(d);
 		return;

@@ -24,8 +24,9 @@ static const struct {
 	{ doctor_check_groups, HARDWARE },	{ doctor_check_nodes, HARDWARE },
 	{ doctor_check_holders, HARDWARE },	{ doctor_check_config, CONFIGURATION },
 	{ doctor_check_policy, CONFIGURATION }, { doctor_check_policy_devices, HARDWARE },
-	{ doctor_check_programs, DAEMON },	{ doctor_check_systemd, DAEMON },
-	{ doctor_check_daemon, DAEMON },	{ doctor_check_limits, DAEMON },
+	{ doctor_check_drivers, HARDWARE },	{ doctor_check_programs, DAEMON },
+	{ doctor_check_systemd, DAEMON },	{ doctor_check_daemon, DAEMON },
+	{ doctor_check_limits, DAEMON },
 };
 
 void doctor_init(struct doctor *d, const char *root)
@@ -38,8 +39,10 @@ void doctor_init(struct doctor *d, const char *root)
 		.config = "/etc/iommu-broker/iommu-broker.conf",
 		.patience_ms = 5000,
 	};
-	if (root[0] && stat(root, &st) == 0)
+	if (root[0] && stat(root, &st) == 0) {
 		d->root_uid = st.st_uid;
+		d->root_gid = st.st_gid;
+	}
 }
 
 /*
@@ -212,15 +215,4 @@ void doctor_unseen(struct doctor *d, const char *format, ...)
 	va_start(args, format);
 	text_append(&d->unseen, &d->unseen_count, printable(format, args));
 	va_end(args);
-}
-
-void doctor_mend_bind(struct doctor *d, const char *bdf)
-{
-	const struct doctor_device *device = doctor_device_by_name(d, bdf);
-
-	doctor_mend(d, "modprobe vfio-pci");
-	doctor_mend(d, "echo vfio-pci > /sys/bus/pci/devices/%s/driver_override", bdf);
-	if (!device || device->driver[0])
-		doctor_mend(d, "echo %s > /sys/bus/pci/devices/%s/driver/unbind", bdf, bdf);
-	doctor_mend(d, "echo %s > /sys/bus/pci/drivers_probe", bdf);
 }

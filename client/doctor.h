@@ -11,13 +11,14 @@
  *   doctor-inventory.c PCI devices and their IOMMU groups
  *   doctor-boot.c      the kernel's command line, and how it is changed
  *   doctor-modprobe.c  what keeps modules from being loaded
+ *   doctor-drivers.c   how a device comes to vfio-pci
  *   doctor-config.c    what the configuration gives, as far as the checks need it
  *   doctor-probe.c     the broker itself, asked with a limit of time; programs and what they print
  *   doctor-print.c     findings for people
  *   doctor-json.c      findings for programs; the layout is documented in iommuctl(1)
  *
  * and the checks, by subject: doctor-iommu.c, -modules.c, -kernel.c, -safety.c, -devices.c,
- * -groups.c, -nodes.c, -policy.c, -daemon.c, -service.c, -systemd.c.
+ * -groups.c, -drivers.c, -nodes.c, -policy.c, -daemon.c, -service.c, -systemd.c.
  */
 #ifndef CLIENT_DOCTOR_H
 #define CLIENT_DOCTOR_H
@@ -60,13 +61,16 @@ struct doctor_device {
 	uint32_t vendor;
 	uint32_t device;
 	uint32_t class_code;
-	long group;	/* -1: no IOMMU serves it */
-	bool vfio;	/* on vfio-pci or another VFIO driver */
-	bool harmless;	/* may stay in a group of which another device is given out */
-	bool noiommu;	/* VFIO made its group up: nothing contains its DMA */
-	bool sriov;	/* has virtual functions enabled */
+	long group;		     /* -1: no IOMMU serves it */
+	bool vfio;		     /* on vfio-pci or another VFIO driver */
+	bool harmless;		     /* may stay in a group of which another device is given out */
+	bool noiommu;		     /* VFIO made its group up: nothing contains its DMA */
+	bool bridge;		     /* to another bus: vfio-pci does not take it */
+	bool sriov;		     /* has virtual functions enabled */
+	char physfn[IOB_NAME_BYTES]; /* whose virtual function it is, or "" */
 	char cdev[32];	/* "vfio3", or "" when the kernel makes no character device for it */
-	bool in_policy; /* a rule names it by its address */
+	bool in_policy; /* a rule gives it to somebody */
+	bool wanted;	/* it is on VFIO, or the configuration tells that it should be */
 };
 
 /* What a "device =" of a rule names. */
@@ -81,12 +85,15 @@ struct doctor_config {
 	size_t rules;
 	struct doctor_pattern *patterns;
 	size_t pattern_count;
+	struct doctor_pattern *vfio; /* of [drivers] */
+	size_t vfio_count;
 	bool domains;		      /* some rule lets its users make domains */
 	bool allow_unsafe_interrupts; /* of [daemon] */
 	bool allow_test_kernel;
 	char backend[16];
 	char socket[256];
 	uint32_t max_sessions;
+	uint32_t session_uid_base;
 };
 
 /* What the broker said. */
@@ -105,6 +112,7 @@ struct doctor {
 	const char *root;   /* "" for this machine, else a directory that stands for one */
 	uid_t uid;	    /* who looks, and asks the broker */
 	uid_t root_uid;	    /* whom the files of root belong to: 0, or the owner of the directory */
+	gid_t root_gid;	    /* the same of its group */
 	const char *socket; /* or NULL: as configured */
 	const char *config; /* path below the root, beginning with a slash */
 	bool config_asked;  /* it is the one that somebody wants to know about */
@@ -153,8 +161,8 @@ void doctor_add(struct doctor *d, enum doctor_severity severity, enum doctor_id 
 		const char *object, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void doctor_why(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void doctor_mend(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* How a device comes to vfio-pci. */
-void doctor_mend_bind(struct doctor *d, const char *bdf);
+/* How a device comes to vfio-pci, with what shares its group; NULL: one that is yet to be chosen. */
+void doctor_mend_bind(struct doctor *d, const struct doctor_device *device);
 /* The daemon started again, its configuration read again, what it logged: by systemd or by hand. */
 void doctor_mend_restart(struct doctor *d);
 void doctor_mend_reload(struct doctor *d);
@@ -229,8 +237,9 @@ void doctor_inventory(struct doctor *d);
 const struct doctor_device *doctor_device_by_name(const struct doctor *d, const char *name);
 /* Does this pattern of a rule fit the device? */
 bool doctor_pattern_fits(const struct doctor_pattern *p, const struct doctor_device *device);
-/* Is the pattern a PCI address? */
+/* Is the pattern a PCI address, or the ids of vendor and device? */
 bool doctor_pattern_is_name(const struct doctor_pattern *p);
+bool doctor_pattern_is_id(const struct doctor_pattern *p);
 
 /* ---- doctor-config.c ---- */
 
@@ -262,6 +271,7 @@ void doctor_check_noiommu(struct doctor *d);
 void doctor_check_acs(struct doctor *d);
 void doctor_check_devices(struct doctor *d);
 void doctor_check_groups(struct doctor *d);
+void doctor_check_drivers(struct doctor *d);
 void doctor_check_nodes(struct doctor *d);
 void doctor_check_holders(struct doctor *d);
 void doctor_check_config(struct doctor *d);

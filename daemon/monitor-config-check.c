@@ -261,6 +261,8 @@ int config_check(const char *path)
 		return 1;
 	for (size_t i = 0; i < c.rule_count; i++)
 		warn_of_rule(&c, &c.rules[i]);
+	if (config_uids_taken(&c, CONFIG_PASSWD, &why))
+		fprintf(stderr, "%s: warning: %s\n", path, why.text);
 	print_config(path, &c);
 	config_deinit(&c);
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;

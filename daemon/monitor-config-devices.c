@@ -113,6 +113,15 @@ int load_parse_devices(struct load *l, const struct key *k, void *field, const c
 	return load_each_word(l, value, take_pattern, field);
 }
 
+/* Class 06 as a whole has what the machine stands on. */
+static bool is_of_bridges(const struct device_pattern *t)
+{
+	const struct glue_device d = { .class_code = t->class_code << t->class_shift };
+
+	return t->kind == PATTERN_CLASS &&
+	       (glue_is_bridge(&d) || (t->class_shift == 16 && t->class_code == CLASS_BRIDGE));
+}
+
 /* Not by driver, which changes with what it does; not all, which the machine itself needs. */
 static int take_vfio(struct load *l, void *field, const char *word)
 {
@@ -125,7 +134,7 @@ static int take_vfio(struct load *l, void *field, const char *word)
 				   "\"%.40s\" cannot be moved to vfio-pci: use 0000:01:00.0, "
 				   "1234:11e8 or class:0108",
 				   word);
-	if (t.kind == PATTERN_CLASS && t.class_code >> (16 - t.class_shift) == CLASS_BRIDGE)
+	if (is_of_bridges(&t))
 		return load_refuse(l, "\"%.40s\" are bridges, which are not moved", word);
 	more = reallocarray(c->vfio, c->vfio_count + 1, sizeof(*more));
 	if (!more)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* monitor-config-users.c - whom a rule is for: users and groups, by name or by number. */
-#define _GNU_SOURCE /* reallocarray() */
+#define _GNU_SOURCE /* fgetpwent(), reallocarray() */
 
 #include "daemon/monitor-config-load.h"
 
@@ -50,6 +50,28 @@ int config_resolve(enum config_people kind, const char *name, uint32_t *id)
 	}
 	free(buffer);
 	return r == 0 && *id == UINT32_MAX ? -ENOENT : r;
+}
+
+/* Who has the uid of a session could end it, and it could take what is that user's. */
+bool config_uids_taken(const struct config *c, const char *passwd, struct fault *why)
+{
+	FILE *file = fopen(passwd, "re");
+	const struct passwd *user;
+	bool taken = false;
+
+	while (file && !taken && (user = fgetpwent(file))) {
+		taken = user->pw_uid >= c->session_uid_base &&
+			user->pw_uid - c->session_uid_base < c->session_uids;
+		if (taken)
+			fault_set(
+				why, IOB_E_UNSAFE, IOB_STEP_NONE, 0,
+				"uid %u of user %.32s is one of those that sessions run as: choose "
+				"another session-uid-base",
+				user->pw_uid, user->pw_name);
+	}
+	if (file)
+		fclose(file);
+	return taken;
 }
 
 static int resolve(const struct load *l, enum config_people kind, const char *name, uint32_t *id)

@@ -83,6 +83,11 @@ void config_deinit(struct config *c);
  * -ENOENT for an unknown name, or what the database says. */
 int config_resolve(enum config_people kind, const char *name, uint32_t *id);
 
+/* The passwd file of this machine; whoever comes from elsewhere is not in it. */
+#define CONFIG_PASSWD "/etc/passwd"
+/* Does a user of a passwd file have a uid that sessions run as? Then *why names the first. */
+bool config_uids_taken(const struct config *c, const char *passwd, struct fault *why);
+
 /* --check-config: problems to standard error, else what is in force to standard output. Needs no
  * privilege. Returns the exit status. */
 int config_check(const char *path);
@@ -99,7 +104,7 @@ bool policy_may_create_domain(const struct config *c, const struct peer *p);
 bool policy_may_inspect_all(const struct config *c, const struct peer *p);
 /* May the peer move the device between the host's driver and vfio-pci? */
 bool policy_may_move(const struct config *c, const struct peer *p, const struct glue_device *d);
-/* Is the device to be on vfio-pci from the start? Never a bridge. */
+/* Is the device to be on vfio-pci from the start? Never a bridge to another bus. */
 bool policy_wants_vfio(const struct config *c, const struct glue_device *d);
 /* One of the patterns for that, as it was written; NULL beyond the last. Does it match? */
 const char *policy_vfio_word(const struct config *c, size_t index);

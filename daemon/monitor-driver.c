@@ -14,11 +14,17 @@
 #include "daemon/log.h"
 #include "daemon/monitor-driver.h"
 
-#define CLASS_BRIDGE 0x06u
+#define CLASS_BRIDGE 0x06u /* of any kind, also to nowhere */
 
-static bool is_bridge(const struct glue_device *d)
+/*
+ * What is left out when the group is moved. A bridge that is a device to VFIO is no use to a client,
+ * so that it need not move, unless a driver of the host on it is in the way.
+ */
+static bool stays(const struct group *g, const struct member *e)
 {
-	return d->class_code >> 16 == CLASS_BRIDGE;
+	if (glue_is_bridge(&e->info))
+		return true;
+	return e != g->named && e->info.class_code >> 16 == CLASS_BRIDGE && !e->info.driver[0];
 }
 
 /* ---- groups ---- */
@@ -153,7 +159,7 @@ static void driver_record(const struct session *s, const struct group *g, const 
 	rec->stamp = g->stamp;
 	if (e->info.on_vfio)
 		rec->flags |= IOB_DRIVER_ON_VFIO;
-	if (is_bridge(&e->info))
+	if (stays(g, e))
 		rec->flags |= IOB_DRIVER_STAYS;
 	else if (may_move(s, &e->info))
 		rec->flags |= IOB_DRIVER_YOURS;
@@ -200,7 +206,7 @@ static int rights_check(const struct session *s, const struct group *g, bool who
 	for (size_t i = 0; i < g->count; i++) {
 		const struct member *e = &g->members[i];
 
-		if (e != g->named && (!whole || is_bridge(&e->info)))
+		if (e != g->named && (!whole || stays(g, e)))
 			continue;
 		if (!may_move(s, &e->info))
 			return fault_set(why, IOB_E_DENIED, IOB_STEP_POLICY, 0,
@@ -218,8 +224,7 @@ static size_t choose(struct group *g, const struct iob_driver_set_req *q)
 
 	for (size_t i = 0; i < g->count; i++) {
 		struct member *e = &g->members[i];
-		bool asked =
-			e == g->named || ((q->flags & IOB_DRIVER_GROUP) && !is_bridge(&e->info));
+		bool asked = e == g->named || ((q->flags & IOB_DRIVER_GROUP) && !stays(g, e));
 		bool bare = e == g->named && !e->info.driver[0];
 
 		e->chosen = asked && (q->driver == IOB_DRIVER_VFIO ? !e->info.on_vfio :

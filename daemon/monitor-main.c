@@ -135,9 +135,13 @@ int options_apply(const struct options *o, struct config *c, struct fault *why)
 
 static int configure(struct monitor *m, struct fault *why)
 {
+	struct fault taken = { 0 };
+
 	if (config_load(m->options.config, &m->config, why) < 0 ||
 	    options_apply(&m->options, &m->config, why) < 0)
 		return -1;
+	if (config_uids_taken(&m->config, CONFIG_PASSWD, &taken))
+		log_warn("%s", taken.text);
 	m->slots = calloc(m->config.session_uids, 1);
 	if (!m->slots)
 		return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_LIMIT, ENOMEM, "out of memory");

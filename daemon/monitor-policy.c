@@ -14,8 +14,6 @@
 
 #include <string.h>
 
-#define CLASS_BRIDGE 0x06u
-
 static bool has_group(const struct peer *p, gid_t gid)
 {
 	if (p->gid == gid)
@@ -146,7 +144,7 @@ bool policy_vfio_matches(const struct config *c, size_t index, const struct glue
 
 bool policy_wants_vfio(const struct config *c, const struct glue_device *d)
 {
-	if (d->class_code >> 16 == CLASS_BRIDGE)
+	if (glue_is_bridge(d))
 		return false;
 	for (size_t i = 0; i < c->vfio_count; i++) {
 		if (policy_vfio_matches(c, i, d))

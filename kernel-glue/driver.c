@@ -18,7 +18,6 @@
 #include "kernel-glue/opener.h"
 
 #define VFIO_PCI       "vfio-pci"
-#define CLASS_BRIDGE   0x06u
 #define OVERRIDE_BYTES 64
 #define REFUSE(why, code, error, ...) \
 	fault_set((why), (code), IOB_STEP_DRIVER, (error), __VA_ARGS__)
@@ -35,10 +34,12 @@ int opener_driver_check(const struct glue_device *d, enum iob_driver to, struct 
 	char path[SYSFS_PATH_BYTES];
 	struct stat st;
 
-	if (d->class_code >> 16 == CLASS_BRIDGE)
-		return REFUSE(why, IOB_E_UNSUPPORTED, 0,
-			      "device %s is a bridge (class %04x), which the broker does not move",
-			      d->name, d->class_code >> 8);
+	if (glue_is_bridge(d))
+		return REFUSE(
+			why, IOB_E_UNSUPPORTED, 0,
+			"device %s is a bridge to another bus (class %04x), which vfio-pci does not "
+			"take",
+			d->name, d->class_code >> 8);
 	if (sysfs_has_virtual_functions(d->name))
 		return REFUSE(why, IOB_E_UNSAFE, 0,
 			      "device %s has virtual functions, which would vanish: write 0 to its "

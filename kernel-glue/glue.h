@@ -34,6 +34,16 @@ struct glue_device {
 	char why[128]; /* when not usable: the reason in words */
 };
 
+/*
+ * A bridge to another bus, PCI or CardBus: its header is of another type than a device's, which
+ * vfio-pci refuses (vfio_pci_core_register_device()). What else is of class 06, as a bridge to ISA or
+ * an NVSwitch, has a device's header, and to VFIO is a device.
+ */
+static inline bool glue_is_bridge(const struct glue_device *d)
+{
+	return d->class_code >> 8 == 0x0604 || d->class_code >> 8 == 0x0607;
+}
+
 /* What the monitor holds for a device while it is bound. -1 where a backend has no such fd. */
 struct glue_bound {
 	int device_fd;

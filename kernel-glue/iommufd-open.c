@@ -172,7 +172,7 @@ static int iommufd_device_bind(int context_fd, const struct glue_device *d, int 
 		return rc;
 	fd = sysfs_cdev_open(now.name);
 	if (fd < 0)
-		return opener_bind_fault(IOB_STEP_DEVICE_OPEN, -fd, &now, why);
+		return opener_open_fault(IOB_STEP_DEVICE_OPEN, -fd, &now, why);
 	if (ioctl(fd, ABI_VFIO_DEVICE_BIND_IOMMUFD, &b) < 0)
 		rc = bind_fault(errno, &now, why);
 	else

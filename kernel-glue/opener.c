@@ -180,6 +180,27 @@ int opener_bind_fault(enum iob_step step, int sys_errno, const struct glue_devic
 			 d->name, d->group, strerror(sys_errno));
 }
 
+/* Root without CAP_DAC_OVERRIDE is held to the mode of a node, and a container to its list of nodes.
+ * From an ioctl() the same errno says something else. */
+static const char closed_words[] =
+	"is closed to the broker, which is root without CAP_DAC_OVERRIDE: it must belong to root with "
+	"mode 0600 or more, and a container must let it be opened";
+
+static bool is_closed(int sys_errno)
+{
+	return sys_errno == EACCES || sys_errno == EPERM;
+}
+
+int opener_open_fault(enum iob_step step, int sys_errno, const struct glue_device *d,
+		      struct fault *why)
+{
+	if (!is_closed(sys_errno))
+		return opener_bind_fault(step, sys_errno, d, why);
+	return fault_set(why, IOB_E_KERNEL, step, sys_errno,
+			 "device %s (IOMMU group %u): its node in /dev/vfio %s", d->name, d->group,
+			 closed_words);
+}
+
 int opener_node_fault(enum iob_step step, int sys_errno, const char *node, struct fault *why)
 {
 	enum iob_code code = IOB_E_KERNEL;
@@ -189,6 +210,8 @@ int opener_node_fault(enum iob_step step, int sys_errno, const char *node, struc
 				 "%s is not there: the kernel lacks it, or its module is not "
 				 "loaded",
 				 node);
+	if (is_closed(sys_errno))
+		return fault_set(why, code, step, sys_errno, "%s %s", node, closed_words);
 	if (sys_errno == EMFILE || sys_errno == ENFILE)
 		code = IOB_E_LIMIT;
 	else if (sys_errno == ENOMEM)

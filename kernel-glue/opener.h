@@ -26,7 +26,10 @@ int opener_check_interrupts(bool allowed, struct fault *why);
 /* Refusal of a step of a bind by errno: blames a sibling for EPERM when there is one. */
 int opener_bind_fault(enum iob_step step, int sys_errno, const struct glue_device *d,
 		      struct fault *why);
-/* Refusal to open a node. */
+/* The same when it was open() of the device's own node, or of its group's, that failed. */
+int opener_open_fault(enum iob_step step, int sys_errno, const struct glue_device *d,
+		      struct fault *why);
+/* Refusal to open a node that belongs to no device. */
 int opener_node_fault(enum iob_step step, int sys_errno, const char *node, struct fault *why);
 
 /* Repeats call(argument) while it returns -EBUSY, for about a second. */

@@ -357,14 +357,12 @@ static bool device_is_noiommu(const char *device_path, uint32_t group)
 	       !dir_find(path, name_is_any_cdev, name, sizeof(name)) && !name_is_cdev(name);
 }
 
-#define CLASS_BRIDGE_PCI 0x0604u
-
 static enum sysfs_obstacle obstacle_find(const char *device_path, const char *driver,
 					 const struct glue_device *d, struct sysfs_sibling *blame)
 {
 	if (device_is_noiommu(device_path, d->group))
 		return SYSFS_NOIOMMU;
-	if (d->class_code >> 8 == CLASS_BRIDGE_PCI)
+	if (glue_is_bridge(d))
 		return SYSFS_BRIDGE;
 	if (!driver[0])
 		return SYSFS_NO_DRIVER;

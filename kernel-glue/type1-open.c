@@ -118,7 +118,7 @@ static int group_take(const struct glue_device *d, int sibling_group_fd, struct 
 					     sysfs_group_open(d->group);
 
 	if (fd < 0)
-		return opener_bind_fault(IOB_STEP_GROUP, -fd, d, why);
+		return opener_open_fault(IOB_STEP_GROUP, -fd, d, why);
 	rc = group_check(fd, d, why);
 	if (rc) {
 		close(fd);

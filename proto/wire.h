@@ -309,7 +309,7 @@ struct iob_driver_list_req {
 IOB_ASSERT_SIZE(struct iob_driver_list_req, 40);
 
 #define IOB_DRIVER_ON_VFIO (1u << 0) /* its driver is vfio-pci, or a variant of it */
-#define IOB_DRIVER_STAYS   (1u << 1) /* a bridge: never moved */
+#define IOB_DRIVER_STAYS   (1u << 1) /* a bridge: not moved with the group */
 #define IOB_DRIVER_YOURS   (1u << 2) /* the asker may move it */
 #define IOB_DRIVER_MOVING  (1u << 3) /* a move that has not ended concerns it */
 

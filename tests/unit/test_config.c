@@ -233,8 +233,12 @@ START_TEST(drivers_add_up)
 					 .vendor = 0x1234,
 					 .device = 0x11e8 };
 	const struct glue_device bridge = { .name = "0000:04:00.0", .class_code = 0x060400 };
+	const struct glue_device nvswitch = { .name = "0000:05:00.0", .class_code = 0x068000 };
 	struct config c;
 
+	load("[drivers]\nvfio-pci = class:0680\n", &c);
+	ck_assert(policy_wants_vfio(&c, &nvswitch) && !policy_wants_vfio(&c, &bridge));
+	config_deinit(&c);
 	load("[drivers]\nvfio-pci = 0000:02:00.0 0000:04:00.0\n"
 	     "[allow x]\nuser = root\ndrivers = yes\n"
 	     "[drivers]\nvfio-pci = 1234:11e8 class:0108\n",
@@ -302,6 +306,7 @@ static const struct {
 	{ "[drivers]\nvfio-pci = class:06\n", 2, "bridges" },
 	{ "[drivers]\nvfio-pci = class:0604\n", 2, "bridges" },
 	{ "[drivers]\nvfio-pci = class:060400\n", 2, "bridges" },
+	{ "[drivers]\nvfio-pci = class:0607\n", 2, "bridges" },
 	{ "[drivers]\nvfio-pci = yes\n", 2, "\"yes\" cannot be moved" },
 	{ "[drivers]\nvfio-pci =\n", 2, "no value" },
 	{ "[drivers]\nvfio-pci = 1:0\n", 2, "cannot be moved" },

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -408,6 +409,28 @@ static void says(const char *text, const char *words)
 	ck_assert_msg(strstr(text, words) != NULL, "\"%s\" is not in:\n%s", words, text);
 }
 
+/* A session would run as that user. */
+START_TEST(uids_of_sessions_belong_to_nobody)
+{
+	const char *passwd = in_top("passwd");
+	char out[4096], err[8192];
+	struct config c = { .session_uid_base = 1000, .session_uids = 24 };
+	struct fault why;
+
+	put("passwd", "root:x:0:0::/:/bin/sh\nalice:x:1024:1024::/:/bin/sh\n");
+	ck_assert(!config_uids_taken(&c, passwd, &why));
+	put("passwd", "root:x:0:0::/:/bin/sh\nalice:x:1023:1024::/:/bin/sh\n");
+	ck_assert(config_uids_taken(&c, passwd, &why));
+	says(why.text, "uid 1023 of user alice");
+	ck_assert(!config_uids_taken(&c, "/nonexistent", &why));
+	if (!getpwnam("nobody"))
+		return;
+	put("main", "[daemon]\nsession-uid-base = 65000\n[allow a]\nuser = root\n");
+	ck_assert_int_eq(check(out, err), 0);
+	says(err, "warning: uid 65534 of user nobody");
+}
+END_TEST
+
 START_TEST(check_tells_who_may_what)
 {
 	char out[4096], err[8192];
@@ -580,6 +603,7 @@ Suite *test_config_files_suite(void)
 		paths_without_a_folder,
 		so_many_files,
 		names_are_asked_of_whom_one_likes,
+		uids_of_sessions_belong_to_nobody,
 		check_tells_who_may_what,
 		check_tells_of_drivers,
 		check_warns_of_what_has_no_effect,

@@ -311,12 +311,13 @@ static void none_on_vfio(void)
 
 static void virtual_functions(void)
 {
-	tree_put("/sys/devices/pci0000:00/0000:00:05.0/sriov_numvfs", "4\n");
+	tree_delete(DROPIN);
+	tree_link("/sys/devices/pci0000:00/0000:00:05.0/virtfn0", "../0000:00:05.1");
 }
 
 static void virtual_functions_of_the_named(void)
 {
-	tree_put("/sys/devices/pci0000:00/0000:00:03.0/sriov_numvfs", "4\n");
+	tree_link("/sys/devices/pci0000:00/0000:00:03.0/virtfn0", "../0000:00:03.1");
 }
 
 static void named_absent(void)
@@ -369,8 +370,40 @@ static void node_of_a_user(void)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/dev/vfio/devices/vfio1", tree_root);
-	/* Only root can give a file away; for others, letting everybody in is as bad. */
-	ck_assert_int_eq(geteuid() == 0 ? chown(path, 1000, 1000) : chmod(path, 0606), 0);
+	ck_assert_int_eq(chmod(path, 0606), 0);
+}
+
+static void node_is_closed(void)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/dev/vfio/devices/vfio0", tree_root);
+	/* Only root can give a file away; for others, its mode has to do. */
+	ck_assert_int_eq(geteuid() == 0 ? chown(path, 1000, 1000) : chmod(path, 0400), 0);
+}
+
+static void firmware_reserves(void)
+{
+	tree_put("/sys/kernel/iommu_groups/3/reserved_regions",
+		 "0x0000000000000000 0x0000000000ffffff direct-relaxable\n"
+		 "0x000000007d000000 0x000000007f7fffff direct\n"
+		 "0x00000000fee00000 0x00000000feefffff msi\n");
+}
+
+static void drivers_not_moved(void)
+{
+	tree_put(CONF, "[drivers]\nvfio-pci = 0000:00:1f.2\n" RULE);
+}
+
+static void drivers_absent(void)
+{
+	tree_put(CONF, "[drivers]\nvfio-pci = 10de:2204\n" RULE);
+}
+
+static void session_uids_taken(void)
+{
+	tree_put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nalice:x:1023:1023::/:/bin/sh\n");
+	tree_put(CONF, "[daemon]\nsession-uid-base = 1000\n" RULE);
 }
 
 static void no_nodes(void)
@@ -387,6 +420,7 @@ static void held_group(void)
 
 static void held_cdev(void)
 {
+	tree_delete(DROPIN);
 	tree_put("/proc/999/comm", "dpdk\n");
 	tree_link("/proc/999/fd/12", "/dev/vfio/devices/vfio1");
 }
@@ -691,7 +725,7 @@ static const struct {
 	{ DOCTOR_IS_DEVICE_NOIOMMU, DOCTOR_WARNING, noiommu_cdev, "0000:00:0a.0", "without",
 	  "driver/unbind" },
 	{ DOCTOR_IS_NO_DEVICE_ON_VFIO, DOCTOR_ERROR, none_on_vfio, "vfio-pci", "none of the 4",
-	  "/sys/bus/pci/devices/" CARD "/driver_override" },
+	  "iommuctl bind " CARD },
 	{ DOCTOR_IS_DEVICE_HAS_VFS, DOCTOR_WARNING, virtual_functions, "0000:00:05.0", "virtual",
 	  "echo 0 >" },
 	{ DOCTOR_IS_DEVICE_HAS_VFS, DOCTOR_ERROR, virtual_functions_of_the_named, CARD, "virtual",
@@ -701,16 +735,25 @@ static const struct {
 	{ DOCTOR_IS_POLICY_DEVICE_BRIDGE, DOCTOR_ERROR, named_bridge, "0000:00:02.0", "bridge",
 	  "line 3" },
 	{ DOCTOR_IS_POLICY_DEVICE_DRIVER, DOCTOR_ERROR, named_on_host_driver, "0000:00:1f.2",
-	  "driver ahci", "echo 0000:00:1f.2 > /sys/bus/pci/devices/0000:00:1f.2/driver/unbind" },
+	  "driver ahci", "iommuctl bind 0000:00:1f.2" },
 	{ DOCTOR_IS_POLICY_DEVICE_DRIVER, DOCTOR_ERROR, named_without_driver, "0000:00:0b.0",
-	  "has no driver", "drivers_probe" },
+	  "has no driver", "[drivers] vfio-pci = 0000:00:0b.0 in " CONF },
 	{ DOCTOR_IS_POLICY_DEVICE_WITHOUT_IOMMU, DOCTOR_ERROR, named_without_group, "0000:00:0b.0",
 	  "no IOMMU group", "slot" },
 	{ DOCTOR_IS_POLICY_PATTERN_UNMATCHED, DOCTOR_WARNING, pattern_unmatched, "10de:2204",
 	  "10de:2204", "lspci" },
 	{ DOCTOR_IS_GROUP_NOT_VIABLE, DOCTOR_ERROR, sibling_on_host_driver, "0000:00:03.1",
-	  "driver e1000e; that keeps " CARD,
-	  "echo 0000:00:03.1 > /sys/bus/pci/devices/0000:00:03.1/driver/unbind" },
+	  "driver e1000e; that keeps " CARD, "iommuctl bind 0000:00:03.1" },
+	{ DOCTOR_IS_GROUP_RESERVED, DOCTOR_ERROR, firmware_reserves, CARD, "firmware wants",
+	  "iommu_groups/3/reserved_regions" },
+	{ DOCTOR_IS_DRIVERS_NOT_MOVED, DOCTOR_WARNING, drivers_not_moved, "0000:00:1f.2",
+	  "driver ahci", "iommuctl bind 0000:00:1f.2" },
+	{ DOCTOR_IS_DRIVERS_NOT_MOVED, DOCTOR_WARNING, drivers_absent, "10de:2204",
+	  "no such device", "iommu-broker.conf line 2" },
+	{ DOCTOR_IS_NODE_CLOSED, DOCTOR_ERROR, node_is_closed, "/dev/vfio/devices/vfio0",
+	  "itself may not open", "chmod 0600 /dev/vfio/devices/vfio0" },
+	{ DOCTOR_IS_SESSION_UIDS_TAKEN, DOCTOR_WARNING, session_uids_taken, CONF, "user alice",
+	  "session-uid-base" },
 	{ DOCTOR_IS_NODE_NOT_ROOTS, DOCTOR_WARNING, node_of_a_group, "/dev/vfio/5", "mode 0660",
 	  "chmod 0600 /dev/vfio/5" },
 	{ DOCTOR_IS_NODE_NOT_ROOTS, DOCTOR_WARNING, node_of_a_user, "/dev/vfio/devices/vfio1",

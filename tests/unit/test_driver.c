@@ -535,6 +535,22 @@ START_TEST(whole_group_moves_but_for_bridges)
 }
 END_TEST
 
+/* A bridge that is a device to VFIO: named, it is moved; in a group it stays unless it has a driver. */
+START_TEST(bridges_to_nowhere)
+{
+	const struct iob_driver_rec *r = reply.driver_list.records;
+
+	put_device("0000:00:03.2", "0x060100\n", NULL, 3);
+	put_device("0000:00:03.3", "0x068000\n", "e1000e", 3);
+	user_is(0);
+	ck_assert_uint_eq(list(CARD), IOB_OK);
+	ck_assert_uint_eq(r[3].flags, IOB_DRIVER_STAYS);
+	ck_assert_uint_eq(r[4].flags, IOB_DRIVER_YOURS);
+	ck_assert_uint_eq(list("0000:00:03.2"), IOB_OK);
+	ck_assert_uint_eq(r[3].flags, IOB_DRIVER_YOURS);
+}
+END_TEST
+
 /* vfio-pci does not take it, nor does the old driver take it back. */
 START_TEST(failure_says_where_the_device_is)
 {
@@ -854,6 +870,7 @@ Suite *test_driver_suite(void)
 	tcase_add_test(t, device_moves_and_comes_back);
 	tcase_add_test(t, unbind_that_waits);
 	tcase_add_test(t, whole_group_moves_but_for_bridges);
+	tcase_add_test(t, bridges_to_nowhere);
 	tcase_add_test(t, failure_says_where_the_device_is);
 	tcase_add_test(t, failure_is_rolled_back);
 	tcase_add_test(t, process_that_dies);

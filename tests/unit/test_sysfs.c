@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading /sys and /dev, on a prepared tree: what a machine may show, and what it should not. */
-#include "kernel-glue/sysfs.h"
+#include "kernel-glue/opener.h"
 
 #include <check.h>
 #include <errno.h>
@@ -185,6 +185,8 @@ END_TEST
 START_TEST(obstacles_are_named)
 {
 	put_device("0000:00:01.0", "0x060400\n", "pcieport", 1);
+	put_device("0000:00:01.1", "0x060700\n", "yenta_cardbus", 1);
+	put_device("0000:00:01.2", "0x068000\n", "nvidia-nvswitch", 8);
 	put_device("0000:00:02.0", "0x020000\n", NULL, 2);
 	put_device("0000:00:03.0", "0x020000\n", "e1000e", 3);
 	put_device("0000:00:04.0", "0x020000\n", "vfio-pci", 4);
@@ -200,6 +202,8 @@ START_TEST(obstacles_are_named)
 	put_cdev("0000:00:07.0", "vfio1", "511:1\n");
 
 	expect("0000:00:01.0", SYSFS_BRIDGE, "bridge");
+	expect("0000:00:01.1", SYSFS_BRIDGE, "bridge");
+	expect("0000:00:01.2", SYSFS_HOST_DRIVER, "nvswitch");
 	expect("0000:00:02.0", SYSFS_NO_DRIVER, "vfio-pci");
 	expect("0000:00:03.0", SYSFS_HOST_DRIVER, "e1000e");
 	expect("0000:00:04.0", SYSFS_HAS_VFS, "sriov_numvfs");
@@ -416,6 +420,46 @@ END_TEST
 
 /* ---- the machine ---- */
 
+/* Nodes that are closed to the one who opens them, which nobody may take for another refusal. */
+START_TEST(closed_nodes_are_told)
+{
+	static const struct glue_opener *const openers[] = { &glue_opener_iommufd,
+							     &glue_opener_type1 };
+	enum sysfs_obstacle obstacle;
+	struct glue_bound bound;
+	struct glue_device d;
+	struct fault why[4];
+
+	put_device("0000:00:03.0", "0x020000\n", "vfio-pci", 7);
+	put_cdev("0000:00:03.0", "vfio4", "511:4\n");
+	put("dev/iommu", "");
+	put("dev/vfio/vfio", "");
+	put("dev/vfio/7", "");
+	put("dev/vfio/devices/vfio4", "");
+	ck_assert_int_eq(chmod(in_root("dev/iommu"), 0), 0);
+	ck_assert_int_eq(chmod(in_root("dev/vfio/vfio"), 0), 0);
+	ck_assert_int_eq(chmod(in_root("dev/vfio/7"), 0400), 0);
+	ck_assert_int_eq(chmod(in_root("dev/vfio/devices/vfio4"), 0400), 0);
+	ck_assert_int_eq(chmod(root, 0755), 0);
+	ck_assert_int_eq(sysfs_pci_read("0000:00:03.0", &d, &obstacle), 0);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	for (size_t i = 0; i < 2; i++) {
+		const struct glue_options none = { 0 };
+
+		ck_assert_int_lt(openers[i]->device_bind(-1, &d, -1, &bound, &why[i]), 0);
+		ck_assert_int_lt(openers[i]->probe(&none, &why[2 + i]), 0);
+	}
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(why[i].sys_errno, EACCES);
+		ck_assert_msg(strstr(why[i].text, "closed to the broker") != NULL, "%s",
+			      why[i].text);
+	}
+}
+END_TEST
+
 START_TEST(cdevs_are_detected)
 {
 	ck_assert(!sysfs_has_cdevs());
@@ -467,6 +511,7 @@ Suite *test_sysfs_suite(void)
 	tcase_add_test(t, cdev_is_verified);
 	tcase_add_test(t, nodes_are_not_followed);
 	tcase_add_test(t, cdevs_are_detected);
+	tcase_add_test(t, closed_nodes_are_told);
 	tcase_add_test(t, unsafe_interrupts);
 	suite_add_tcase(s, t);
 	return s;

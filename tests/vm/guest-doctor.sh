@@ -68,7 +68,7 @@ mkdir -p "${conf%/*}" /build/log
 cat > "$conf" << END
 [allow the cards]
 user = alice
-device = 0000:00:03.0 class:0200
+device = 0000:00:03.0 class:0200 class:00ff
 domains = yes
 END
 start
@@ -132,9 +132,15 @@ fi
 
 # ---- nodes ----
 group=$(basename "$(readlink "$devices/0000:00:03.0/iommu_group")")
+chmod 0606 "/dev/vfio/$group"
+doctor
+expect 0 'a node for everybody' node-not-roots "chown root:root /dev/vfio/$group"
+chmod 0600 "/dev/vfio/$group"
 chown alice "/dev/vfio/$group"
 doctor
-expect 0 'a node of alice' node-not-roots "chown root:root /dev/vfio/$group"
+checks=$((checks + 1))
+grep -qE ' (node-closed|node-not-roots): .*/dev/vfio/' /tmp/doctor.txt ||
+	wrong 'a node of alice'
 chown root "/dev/vfio/$group"
 sleep 1000 3<> "/dev/vfio/$group" &
 holder=$!
