@@ -89,11 +89,18 @@ static void take_output(const struct doctor *d, char *output, struct verdict *v)
 	}
 }
 
-/* It was given a path without the slash that the root ends with; a long one it cuts. */
+/* The path as it is seen from the root: however many slashes it begins with, it stays below. */
+static const char *from_root(const struct doctor *d)
+{
+	return d->root[0] ? d->config + strspn(d->config, "/") : d->config;
+}
+
+/* What its words lack when it was given that path; a long one it cuts. */
 static const char *slash_of(const struct doctor *d, const char *line)
 {
-	return d->root[0] && strncmp(line, d->config + 1, strcspn(d->config + 1, "/")) == 0 ? "/" :
-											      "";
+	const char *path = from_root(d);
+
+	return d->root[0] && strncmp(line, path, strcspn(path, "/")) == 0 ? "/" : "";
 }
 
 /* The daemon's own words: FILE:LINE: REASON. */
@@ -150,7 +157,7 @@ void doctor_ask_brokerd(struct doctor *d, const char *brokerd)
 	struct verdict v = { 0 };
 	int status;
 
-	snprintf(option, sizeof(option), "--check-config=%s", d->config + (d->root[0] ? 1 : 0));
+	snprintf(option, sizeof(option), "--check-config=%s", from_root(d));
 	status = doctor_program(d, argv, output, sizeof(output));
 	if (status == 1 && d->uid != 0 && strstr(output, strerror(EACCES))) {
 		doctor_unseen(d, "whether %s is right", d->config);

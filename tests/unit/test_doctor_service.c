@@ -176,6 +176,16 @@ START_TEST(our_own_checks_the_tree)
 }
 END_TEST
 
+/* However it is written, it is the tree's. */
+START_TEST(configuration_with_slashes)
+{
+	tree_put("/etc/passwd", "bob:x:1001:1001::/:\n");
+	tree_put(CONF, "[allow a]\nuser = bob\nusr = x\n");
+	run(" --config /" CONF);
+	ck_assert_msg(strstr(text, "wrong: " CONF ":3: unknown key \"usr\"") != NULL, "%s", text);
+}
+END_TEST
+
 /* One that came with a tree is not run by a command that came with it, either. */
 START_TEST(program_of_the_tree_is_not_run)
 {
@@ -411,6 +421,7 @@ Suite *test_doctor_service_suite(void)
 	tcase_add_test(tc, names_that_nobody_can_look_up);
 	tcase_add_test(tc, files_of_the_owner);
 	tcase_add_test(tc, our_own_checks_the_tree);
+	tcase_add_test(tc, configuration_with_slashes);
 	tcase_add_test(tc, program_of_the_tree_is_not_run);
 	tcase_add_test(tc, root_that_is_too_long);
 	tcase_add_test(tc, long_root);
