@@ -53,9 +53,9 @@ library := $(proto) $(addprefix client/,call.c connection.c device.c dma.c domai
 	events.c list.c mapping.c passing.c region.c transport.c)
 ctl     := $(addprefix client/iommuctl,.c -devices.c -doctor.c -domains.c -drivers.c -error.c -host.c \
 	-json.c -json-write.c -limit.c -local.c -maps.c -status.c -table.c) \
-	$(addprefix client/doctor,.c -boot.c -config.c -daemon.c -devices.c -drivers.c -groups.c \
-	-inventory.c -iommu.c -json.c -kernel.c -modprobe.c -modules.c -nodes.c -policy.c -print.c \
-	-probe.c -safety.c -service.c -systemd.c -view.c)
+	$(addprefix client/doctor,.c -boot.c -checker.c -config.c -daemon.c -devices.c -drivers.c \
+	-groups.c -inventory.c -iommu.c -json.c -kernel.c -modprobe.c -modules.c -nodes.c -policy.c \
+	-print.c -probe.c -safety.c -service.c -systemd.c -view.c)
 
 # libbsd is also where every program has its lists and trees from: headers only.
 monitor_libs := libevent_core libcap libbsd libsystemd inih

@@ -15,6 +15,16 @@
 #define IOB_VERSION "unknown"
 #endif
 
+/* A path as it is below the root. */
+static const char *below(const struct doctor *d, const char *path)
+{
+	size_t length = strlen(d->root);
+
+	return length && strncmp(path, d->root, length) == 0 && path[length] == '/' ?
+		       path + length :
+		       path;
+}
+
 /* ---- programs ---- */
 
 static bool helper_is_beside(const char *brokerd, const char *place)
@@ -45,14 +55,14 @@ void doctor_check_programs(struct doctor *d)
 	}
 	if (helper_is_beside(d->brokerd, "../libexec/iommu-broker") ||
 	    helper_is_beside(d->brokerd, "../libexec")) {
-		doctor_add(d, DOCTOR_OK, DOCTOR_IS_PROGRAMS, d->brokerd, "%s, and its helpers",
-			   d->brokerd);
+		doctor_add(d, DOCTOR_OK, DOCTOR_IS_PROGRAMS, below(d, d->brokerd),
+			   "%s, and its helpers", below(d, d->brokerd));
 		return;
 	}
 	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_HELPER_MISSING, "iommu-broker-session",
 		   "iommu-broker-session is not where %s looks for it (../libexec/iommu-broker and "
 		   "../libexec)",
-		   d->brokerd);
+		   below(d, d->brokerd));
 	doctor_why(d,
 		   "every client is served by such a process; the daemon does not start without");
 	doctor_mend(
@@ -63,10 +73,12 @@ void doctor_check_programs(struct doctor *d)
 
 static void mend_start(struct doctor *d)
 {
-	if (doctor_is_service(d))
+	if (doctor_is_service(d)) {
+		doctor_mend_unmask(d);
 		doctor_mend(d, "systemctl enable --now iommu-broker.socket");
-	else
+	} else {
 		doctor_mend(d, "iommu-brokerd &   (or the way this machine starts its daemons)");
+	}
 }
 
 static void not_running(struct doctor *d)
@@ -79,8 +91,31 @@ static void not_running(struct doctor *d)
 		doctor_mend(d, "journalctl -b -u iommu-broker (why it ended)");
 }
 
+/* Where systemd listens, "socket =" says nothing. */
+static bool unit_listens_elsewhere(struct doctor *d, const char *path)
+{
+	char unit[DOCTOR_PATH];
+
+	if (d->socket || !doctor_unit_socket(d, unit) || strcmp(unit, path) == 0)
+		return false;
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_SOCKET_MISSING, path,
+		   "there is no socket %s, which the configuration names: iommu-broker.socket "
+		   "listens at %s",
+		   path, unit);
+	doctor_why(d, "the unit makes the socket, and its path is the one that counts");
+	doctor_mend(d, "take \"socket =\" out of %s; or: systemctl edit iommu-broker.socket:",
+		    d->config);
+	doctor_mend(d,
+		    "    [Socket]  ListenSequentialPacket=  ListenSequentialPacket=%s  (one in a "
+		    "line)",
+		    path);
+	return true;
+}
+
 static void socket_missing(struct doctor *d, const char *path)
 {
+	if (unit_listens_elsewhere(d, path))
+		return;
 	if (d->monitor_pid) {
 		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_SOCKET_MISSING, path,
 			   "there is no socket %s, though iommu-brokerd runs (process %ld)", path,
@@ -101,20 +136,44 @@ static void socket_missing(struct doctor *d, const char *path)
 
 static void socket_stale(struct doctor *d, const char *path)
 {
+	if (d->monitor_pid) {
+		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_SOCKET_STALE, path,
+			   "nobody listens on the socket %s, though iommu-brokerd runs (process "
+			   "%ld)",
+			   path, d->monitor_pid);
+		doctor_why(d, "that one listens elsewhere, or is about to end; clients are turned "
+			      "away");
+		if (doctor_is_service(d))
+			doctor_mend(d, "systemctl restart iommu-broker.socket");
+		doctor_mend_restart(d);
+		return;
+	}
 	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_SOCKET_STALE, path,
 		   "the socket %s is there, but nobody listens on it", path);
 	doctor_why(d, "it was left behind by a daemon that was killed; clients are turned away");
 	mend_start(d);
-	if (!d->monitor_pid)
-		not_running(d);
+	not_running(d);
 }
 
-static void unreachable(struct doctor *d, const char *path)
+static void socket_wrong(struct doctor *d, const char *path, const char *reason)
 {
+	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_SOCKET_WRONG, path,
+		   "the broker cannot be reached at %s: %s", path, reason);
+	doctor_why(d, "it is no socket of iommu-brokerd");
+	doctor_mend(d, "ls -l %s; remove what is in the way and start the daemon again", path);
+}
+
+/* full: with the root; what is told is the path below it. */
+static void unreachable(struct doctor *d, const char *full)
+{
+	const char *path = below(d, full);
 	int e = d->answer.sys_errno;
+	struct stat st;
 
 	if (e == ENOENT || e == ENOTDIR) {
 		socket_missing(d, path);
+	} else if (e == ECONNREFUSED && stat(full, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+		socket_wrong(d, path, "there is something else than a socket");
 	} else if (e == ECONNREFUSED) {
 		socket_stale(d, path);
 	} else if (e == EACCES || e == EPERM) {
@@ -125,11 +184,7 @@ static void unreachable(struct doctor *d, const char *path)
 			   "say");
 		doctor_mend(d, "chmod 0755 the directories above it; chmod 0666 %s", path);
 	} else {
-		doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_SOCKET_WRONG, path,
-			   "the broker cannot be reached at %s: %s", path, d->answer.text);
-		doctor_why(d, "it is no socket of iommu-brokerd");
-		doctor_mend(d, "ls -l %s; remove what is in the way and start the daemon again",
-			    path);
+		socket_wrong(d, path, e ? strerror(e) : d->answer.text);
 	}
 }
 
@@ -222,15 +277,17 @@ static void other_failure(struct doctor *d, const char *path)
 
 void doctor_check_daemon(struct doctor *d)
 {
-	char path[DOCTOR_PATH];
+	char full[DOCTOR_PATH];
+	const char *path;
 
-	doctor_socket_path(d, path);
+	doctor_socket_path(d, full);
+	path = below(d, full);
 	if (d->answer.silent)
 		silent(d, path);
 	else if (d->answer.code == IOB_OK)
 		serves(d, path);
 	else if (d->answer.code == IOB_E_CONNECT || d->answer.code == IOB_E_ARGUMENT)
-		unreachable(d, path);
+		unreachable(d, full);
 	else if (d->answer.code == IOB_E_DENIED)
 		refused(d);
 	else

@@ -33,62 +33,20 @@ static void cannot_read(struct doctor *d)
 		doctor_mend(d, "ls -l %s (it must be a file of root's)", d->config);
 }
 
-/* The daemon's own words: FILE:LINE: REASON. */
-static void wrong(struct doctor *d, char *output)
-{
-	char *rest = output, *line = doctor_next_line(&rest);
-	char mend[DOCTOR_PATH];
-
-	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_CONFIG_WRONG, d->config,
-		   "the configuration is wrong: %s",
-		   line ? line : "iommu-brokerd --check-config does not say why");
-	doctor_why(d,
-		   "iommu-brokerd does not start with a mistake in it, and a running one keeps the "
-		   "old configuration");
-	snprintf(mend, sizeof(mend), "%.200s --check-config=%.250s", d->brokerd, d->config);
-	doctor_mend(d, "correct it, see iommu-broker.conf(5); then: %s", mend);
-}
-
-static void unchecked(struct doctor *d, const char *reason)
-{
-	doctor_add(d, DOCTOR_NOTE, DOCTOR_IS_CONFIG_UNCHECKED, d->config, "%s", reason);
-	doctor_why(d,
-		   "a mistake in the configuration keeps the daemon from starting, and would not "
-		   "be seen here");
-}
-
-static void ask_brokerd(struct doctor *d)
-{
-	char output[4096], option[DOCTOR_PATH + 32], path[DOCTOR_PATH];
-	char *argv[] = { (char *)(uintptr_t)d->brokerd, option, NULL };
-	int status;
-
-	if (!doctor_path(d, path, "%s", d->config))
-		return;
-	snprintf(option, sizeof(option), "--check-config=%s", path);
-	status = doctor_program(d, argv, output, sizeof(output));
-	if (status == 0)
-		doctor_add(d, DOCTOR_OK, DOCTOR_IS_CONFIG, d->config, "%s is right", d->config);
-	else if (status == 1 && d->uid != 0 && strstr(output, strerror(EACCES)))
-		doctor_unseen(d, "whether %s is right", d->config);
-	else if (status == 1)
-		wrong(d, output);
-	else
-		unchecked(d, "iommu-brokerd --check-config could not be asked whether the "
-			     "configuration is right");
-}
-
 void doctor_check_config(struct doctor *d)
 {
+	const char *brokerd = d->brokerd_foreign ? d->checker : d->brokerd;
+
 	if (d->policy.error)
 		cannot_read(d);
-	else if (d->brokerd && d->brokerd_foreign)
-		unchecked(d, "whether the configuration is right was not asked: a program of "
-			     "another machine is not run");
+	else if (brokerd)
+		doctor_ask_brokerd(d, brokerd);
 	else if (d->brokerd)
-		ask_brokerd(d);
+		doctor_config_unchecked(d, "whether the configuration is right was not asked: a "
+					   "program of another machine is not run");
 	else
-		unchecked(d, "there is no iommu-brokerd to ask whether the configuration is right");
+		doctor_config_unchecked(d, "there is no iommu-brokerd to ask whether the "
+					   "configuration is right");
 }
 
 /* ---- whose are the uids that sessions run as ---- */

@@ -5,7 +5,7 @@
  * The library waits for an answer as long as it takes. Here that would be the wrong answer, so a
  * child asks, and what it heard comes through a pipe.
  */
-#define _GNU_SOURCE /* pipe2() */
+#define _GNU_SOURCE /* pipe2(), O_PATH */
 
 #include "doctor.h"
 
@@ -98,12 +98,34 @@ static void ask(const char *path, struct doctor_answer *a)
 	snprintf(a->text, sizeof(a->text), "%s", e->text);
 }
 
-static void ask_in_child(const char *path, int out)
+/* A root may be longer than the address of a socket: by a descriptor of its folder it fits. */
+static void ask_by_folder(const char *path, const char *slash, struct doctor_answer *a)
+{
+	char folder[DOCTOR_PATH], way[DOCTOR_PATH + 32];
+	int fd;
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+	fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		a->sys_errno = errno;
+		snprintf(a->text, sizeof(a->text), "%s", strerror(errno));
+		return;
+	}
+	snprintf(way, sizeof(way), "/proc/self/fd/%d%s", fd, slash);
+	ask(way, a);
+	close(fd);
+}
+
+static void ask_in_child(const struct doctor *d, const char *path, int out)
 {
 	struct doctor_answer a = { .code = IOB_E_CONNECT };
+	const char *slash = strrchr(path, '/');
 	ssize_t n;
 
-	ask(path, &a);
+	if (!d->socket && d->root[0] && slash)
+		ask_by_folder(path, slash, &a);
+	else
+		ask(path, &a);
 	n = write(out, &a, sizeof(a));
 	_exit(n != (ssize_t)sizeof(a));
 }
@@ -120,7 +142,7 @@ void doctor_probe(struct doctor *d, const char *socket_path)
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		ask_in_child(socket_path, ends[1]);
+		ask_in_child(d, socket_path, ends[1]);
 	close(ends[1]);
 	if (pid > 0) {
 		ssize_t n = read_until(ends[0], &heard, sizeof(heard), now_ms() + d->patience_ms);
@@ -136,10 +158,12 @@ void doctor_probe(struct doctor *d, const char *socket_path)
 
 /* ---- programs ---- */
 
-static void exec_in_child(char *const argv[], int out)
+static void exec_in_child(const char *root, char *const argv[], int out)
 {
 	int null = open("/dev/null", O_RDONLY);
 
+	if (root[0] && chdir(root) < 0)
+		_exit(127);
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
@@ -160,7 +184,7 @@ int doctor_program(const struct doctor *d, char *const argv[], char *output, siz
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		exec_in_child(argv, ends[1]);
+		exec_in_child(d->root, argv, ends[1]);
 	close(ends[1]);
 	n = pid < 0 ? -errno : read_until(ends[0], output, bytes - 1, now_ms() + d->patience_ms);
 	close(ends[0]);
@@ -171,17 +195,33 @@ int doctor_program(const struct doctor *d, char *const argv[], char *output, siz
 	return n < 0 ? (int)n : status;
 }
 
+/* Processes that the monitor makes to change drivers or to read names have its name as well. */
+static bool is_child_of_monitor(const struct doctor *d, const char *process)
+{
+	doctor_cleanup_free char *status = doctor_file(d, "/proc/%s/status", process);
+	const char *parent = status ? strstr(status, "\nPPid:") : NULL;
+	char comm[32];
+
+	return parent &&
+	       doctor_line(d, comm, sizeof(comm), "/proc/%ld/comm",
+			   strtol(parent + strlen("\nPPid:"), NULL, 10)) &&
+	       !strcmp(comm, "iommu-brokerd");
+}
+
 long doctor_find_monitor(const struct doctor *d)
 {
 	doctor_cleanup_names struct doctor_names n;
+	long found = 0;
 	char comm[32];
 
 	doctor_names(d, &n, "/proc");
 	for (size_t i = 0; i < n.count; i++) {
-		if (isdigit((unsigned char)n.names[i][0]) &&
+		long pid = strtol(n.names[i], NULL, 10);
+
+		if (isdigit((unsigned char)n.names[i][0]) && (!found || pid < found) &&
 		    doctor_line(d, comm, sizeof(comm), "/proc/%s/comm", n.names[i]) &&
-		    !strcmp(comm, "iommu-brokerd"))
-			return strtol(n.names[i], NULL, 10);
+		    !strcmp(comm, "iommu-brokerd") && !is_child_of_monitor(d, n.names[i]))
+			found = pid;
 	}
-	return 0;
+	return found;
 }

@@ -13,6 +13,7 @@
  *   doctor-modprobe.c  what keeps modules from being loaded
  *   doctor-drivers.c   how a device comes to vfio-pci
  *   doctor-config.c    what the configuration gives, as far as the checks need it
+ *   doctor-checker.c   what iommu-brokerd says of the configuration
  *   doctor-probe.c     the broker itself, asked with a limit of time; programs and what they print
  *   doctor-print.c     findings for people
  *   doctor-json.c      findings for programs; the layout is documented in iommuctl(1)
@@ -118,6 +119,7 @@ struct doctor {
 	bool config_asked;  /* it is the one that somebody wants to know about */
 	const char *brokerd;   /* program, or NULL: there is none to be found */
 	bool brokerd_foreign;  /* it is of another machine, and not run */
+	const char *checker;   /* one of ours that is run in its place, or NULL */
 	const char *systemctl; /* program, or NULL: is not asked */
 	const char *gzip;      /* program, or NULL: what is packed is not read */
 	unsigned patience_ms;  /* for each program, and for the broker */
@@ -167,6 +169,8 @@ void doctor_mend_bind(struct doctor *d, const struct doctor_device *device);
 void doctor_mend_restart(struct doctor *d);
 void doctor_mend_reload(struct doctor *d);
 void doctor_mend_log(struct doctor *d);
+/* Units that are masked first, so that the next line can start them. */
+void doctor_mend_unmask(struct doctor *d);
 /* Something could not be looked at by this user. */
 void doctor_unseen(struct doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -246,6 +250,12 @@ bool doctor_pattern_is_id(const struct doctor_pattern *p);
 void doctor_config_read(struct doctor *d);
 void doctor_config_free(struct doctor_config *c);
 
+/* ---- doctor-checker.c ---- */
+
+/* Let this iommu-brokerd check the configuration, and tell what it says; or tell why it could not. */
+void doctor_ask_brokerd(struct doctor *d, const char *brokerd);
+void doctor_config_unchecked(struct doctor *d, const char *reason);
+
 /* ---- doctor-probe.c ---- */
 
 /* Ask the broker at this socket. Comes back after d->patience_ms at the latest. */
@@ -253,8 +263,8 @@ void doctor_probe(struct doctor *d, const char *socket_path);
 /* Where the broker is to listen: asked for, configured, or the usual place; below the root. */
 void doctor_socket_path(const struct doctor *d, char path[DOCTOR_PATH]);
 /*
- * Run a program without a shell and take what it writes, of both outputs, up to some KiB. Its exit
- * status, or -errno: -ETIMEDOUT when it did not end in time.
+ * Run a program, by its absolute path, in the root, without a shell, and take what it writes, of both
+ * outputs, up to some KiB. Its exit status, or -errno: -ETIMEDOUT when it did not end in time.
  */
 int doctor_program(const struct doctor *d, char *const argv[], char *output, size_t bytes);
 /* The monitor's process, found by its name; 0 when there is none. */
@@ -293,6 +303,8 @@ bool doctor_has_cdevs(const struct doctor *d);
 uint32_t doctor_backend(const struct doctor *d);
 /* Is the daemon, or would it be, a service of systemd's? */
 bool doctor_is_service(const struct doctor *d);
+/* Where systemd listens for the daemon. False: it does not, or does not say where. */
+bool doctor_unit_socket(const struct doctor *d, char path[DOCTOR_PATH]);
 /* Major * 1000 + minor of the running kernel; 0 when it cannot be told. */
 unsigned doctor_kernel_version(const struct doctor *d, char release[128]);
 

@@ -64,7 +64,49 @@ static void print_members(const struct iob_device_rec *rec)
 	free(members);
 }
 
-static void print_one(const struct iob_device_rec *rec, bool real)
+void ctl_why_unusable(const struct iob_driver_rec *group, size_t count, const char *name,
+		      char words[CTL_NAME])
+{
+	const struct iob_driver_rec *self = NULL, *sibling = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(group[i].device.name, name) == 0)
+			self = &group[i];
+		else if (!sibling && ctl_keeps_group(&group[i]))
+			sibling = &group[i];
+	}
+	if (self && !self->device.driver[0])
+		snprintf(words, CTL_NAME, "it has no driver; see iommuctl bind");
+	else if (self && (self->flags & IOB_DRIVER_ON_VFIO) == 0)
+		snprintf(words, CTL_NAME, "driver %s of the host has it; see iommuctl bind",
+			 self->device.driver);
+	else if (self && sibling)
+		snprintf(words, CTL_NAME, "it shares its group with %s, which is on driver %s",
+			 sibling->device.name, sibling->device.driver);
+	else
+		snprintf(words, CTL_NAME, "see iommuctl doctor");
+	ctl_make_printable(words);
+}
+
+/* The record does not say why; the drivers of the group do, mostly. */
+static void print_state(const struct ctl *ctl, const struct iob_device_rec *rec)
+{
+	ctl_cleanup_free struct iob_driver_rec *group = NULL;
+	char words[CTL_NAME];
+	size_t count = 0;
+
+	if ((rec->flags & (IOB_DEVICE_BOUND | IOB_DEVICE_OPENED | IOB_DEVICE_UNUSABLE)) !=
+	    IOB_DEVICE_UNUSABLE) {
+		printf("state    %s\n", ctl_device_state(rec));
+		return;
+	}
+	if (ctl_ask(ctl, iob_driver_list(ctl->conn, rec->name, &group, &count)) != IOB_OK)
+		count = 0;
+	ctl_why_unusable(group, count, rec->name, words);
+	printf("state    %s: %s\n", ctl_device_state(rec), words);
+}
+
+static void print_one(const struct ctl *ctl, const struct iob_device_rec *rec, bool real)
 {
 	struct ctl_names names;
 	char cell[CTL_CELL];
@@ -82,7 +124,7 @@ static void print_one(const struct iob_device_rec *rec, bool real)
 		printf("group    %u\n", rec->group);
 	ctl_cell_text(cell, rec->driver[0] ? rec->driver : "-");
 	printf("driver   %s\n", cell);
-	printf("state    %s\n", ctl_device_state(rec));
+	print_state(ctl, rec);
 	printf("access   %s\n", device_access(rec));
 	ctl_cell_user(cell, rec->owner_uid);
 	printf("owner    %s%s\n", cell, rec->flags & IOB_DEVICE_YOURS ? " (this connection)" : "");
@@ -129,7 +171,7 @@ int ctl_devices(const struct ctl *ctl)
 	if (ctl->json)
 		ctl_json_devices(one ? one : list, one ? 1 : count, real);
 	else if (one)
-		print_one(one, real);
+		print_one(ctl, one, real);
 	else
 		print_list(list, count);
 	return CTL_OK;

@@ -12,6 +12,7 @@
 #include "iommuctl.h"
 
 #define MAX_PATH_VARIABLE 4096u
+#define MAX_ROOT	  (DOCTOR_PATH / 2) /* leaves as much for what is looked at below it */
 
 /* dir/name, if it is a program. Returns path, or NULL. */
 static char *program_in(char path[PATH_MAX], const char *dir, int dir_length, const char *name)
@@ -40,8 +41,8 @@ static char *program_in_path(char path[PATH_MAX], const char *name)
 	return NULL;
 }
 
-/* Beside this program, as it was built or installed; else where a shell would find it. */
-static char *find_brokerd(char path[PATH_MAX])
+/* Beside this program, as it was built or installed. */
+static char *find_brokerd_beside(char path[PATH_MAX])
 {
 	static const char *const beside[] = { "", "/../sbin", "/../bin" };
 	char self[PATH_MAX], dir[PATH_MAX + 16];
@@ -55,7 +56,18 @@ static char *find_brokerd(char path[PATH_MAX])
 		if (program_in(path, dir, (int)strlen(dir), "iommu-brokerd"))
 			return path;
 	}
-	return program_in_path(path, "iommu-brokerd");
+	return NULL;
+}
+
+static bool is_below(const char *path, const char *root)
+{
+	char real[PATH_MAX], above[PATH_MAX];
+	size_t length;
+
+	if (!realpath(path, real) || !realpath(root, above))
+		return true; /* who knows */
+	length = strlen(above);
+	return strncmp(real, above, length) == 0 && real[length] == '/';
 }
 
 static int check_root(const char *root)
@@ -68,6 +80,11 @@ static int check_root(const char *root)
 	}
 	if (!S_ISDIR(st.st_mode)) {
 		fprintf(stderr, "iommuctl: doctor: %s: not a directory\n", root);
+		return CTL_USAGE;
+	}
+	if (strlen(root) > MAX_ROOT) {
+		fprintf(stderr, "iommuctl: doctor: %s: longer than %u characters\n", root,
+			MAX_ROOT);
 		return CTL_USAGE;
 	}
 	return CTL_OK;
@@ -88,19 +105,28 @@ static char *find_brokerd_below(const char *root, char path[PATH_MAX])
 	return NULL;
 }
 
-/* Programs of this machine are asked about this machine only, unless one was named; those of another
- * one are looked for, not run. */
-static void choose_programs(struct doctor *d, const struct ctl *ctl, char brokerd[PATH_MAX],
-			    char systemctl[PATH_MAX], char gzip[PATH_MAX])
+/* Programs of another machine are looked for, not run. What is asked about its configuration is the
+ * iommu-brokerd that came with this program, or one that was named. */
+static void choose_other(struct doctor *d, char brokerd[PATH_MAX], char checker[PATH_MAX])
 {
-	bool here = d->root[0] == '\0';
+	d->brokerd = find_brokerd_below(d->root, brokerd);
+	d->brokerd_foreign = true;
+	d->checker = find_brokerd_beside(checker);
+	if (d->checker && is_below(d->checker, d->root))
+		d->checker = NULL;
+}
+
+static void choose_programs(struct doctor *d, const struct ctl *ctl)
+{
+	static char brokerd[PATH_MAX], checker[PATH_MAX], systemctl[PATH_MAX], gzip[PATH_MAX];
 
 	if (ctl->brokerd)
-		d->brokerd = ctl->brokerd;
-	else
-		d->brokerd = here ? find_brokerd(brokerd) : find_brokerd_below(d->root, brokerd);
-	d->brokerd_foreign = !here && !ctl->brokerd;
-	if (here) {
+		d->brokerd = realpath(ctl->brokerd, brokerd) ? brokerd : ctl->brokerd;
+	else if (d->root[0])
+		choose_other(d, brokerd, checker);
+	else if (!(d->brokerd = find_brokerd_beside(brokerd)))
+		d->brokerd = program_in_path(brokerd, "iommu-brokerd");
+	if (!d->root[0]) {
 		d->systemctl = program_in_path(systemctl, "systemctl");
 		d->gzip = program_in_path(gzip, "gzip");
 	}
@@ -132,7 +158,7 @@ static int choose_config(struct doctor *d, const struct ctl *ctl, char path[PATH
 
 int ctl_doctor(const struct ctl *ctl)
 {
-	static char brokerd[PATH_MAX], systemctl[PATH_MAX], gzip[PATH_MAX], config[PATH_MAX];
+	static char config[PATH_MAX];
 	const char *root = ctl->root ? ctl->root : "";
 	const char *socket = ctl->socket ? ctl->socket : getenv("IOMMU_BROKER_SOCKET");
 	struct doctor d;
@@ -144,7 +170,7 @@ int ctl_doctor(const struct ctl *ctl)
 	if (choose_config(&d, ctl, config) != CTL_OK)
 		return CTL_USAGE;
 	d.socket = ctl->socket || !ctl->root ? socket : NULL;
-	choose_programs(&d, ctl, brokerd, systemctl, gzip);
+	choose_programs(&d, ctl);
 	doctor_run(&d);
 	if (ctl->json)
 		doctor_json(&d);

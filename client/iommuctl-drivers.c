@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "iommuctl.h"
@@ -33,11 +34,18 @@ static bool will_move(const struct plan *p, const struct iob_driver_rec *rec)
 	return vfio || (named && rec->device.driver[0] == '\0');
 }
 
-/* A driver of the host on it keeps the whole group from being given out. */
+/* The kernel asks whether the driver does DMA of its own (driver_managed_dma), and does not tell. */
+bool ctl_keeps_group(const struct iob_driver_rec *rec)
+{
+	const char *driver = rec->device.driver;
+
+	return (rec->flags & IOB_DRIVER_ON_VFIO) == 0 && driver[0] != '\0' &&
+	       strcmp(driver, "pcieport") != 0 && strcmp(driver, "pci-stub") != 0;
+}
+
 static bool stays_in_the_way(const struct plan *p, const struct iob_driver_rec *rec)
 {
-	return p->to == IOB_DRIVER_VFIO && !will_move(p, rec) && rec->device.driver[0] != '\0' &&
-	       (rec->flags & (IOB_DRIVER_ON_VFIO | IOB_DRIVER_STAYS)) == 0;
+	return p->to == IOB_DRIVER_VFIO && !will_move(p, rec) && ctl_keeps_group(rec);
 }
 
 static const char *future(const struct plan *p, const struct iob_driver_rec *rec)
@@ -100,20 +108,30 @@ static unsigned warn_of_uses(const struct plan *p)
 	return uses;
 }
 
-static void warn_of_siblings(const struct plan *p)
+void ctl_warn_of_sibling(const struct iob_driver_rec *rec, bool whole)
 {
 	char name[CTL_CELL], driver[CTL_CELL];
 
-	for (size_t i = 0; i < p->count; i++) {
-		if (!stays_in_the_way(p, &p->list[i]))
-			continue;
-		ctl_cell_text(name, p->list[i].device.name);
-		ctl_cell_text(driver, p->list[i].device.driver);
+	ctl_cell_text(name, rec->device.name);
+	ctl_cell_text(driver, rec->device.driver);
+	fprintf(stderr,
+		"iommuctl: warning: no device of the group can be used while %s stays with driver "
+		"%s",
+		name, driver);
+	if (rec->flags & IOB_DRIVER_STAYS)
 		fprintf(stderr,
-			"iommuctl: warning: no device of the group can be used while %s stays with "
-			"driver %s%s\n",
-			name, driver, p->ctl->group ? "" : "; --group moves it too");
-	}
+			"; bridges are not moved, but this takes it from its driver: "
+			"echo %s > /sys/bus/pci/devices/%s/driver/unbind\n",
+			name, name);
+	else
+		fputs(whole ? "\n" : "; --group moves it too\n", stderr);
+}
+
+static void warn_of_siblings(const struct plan *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (stays_in_the_way(p, &p->list[i]))
+			ctl_warn_of_sibling(&p->list[i], p->ctl->group);
 }
 
 /* ---- what is asked ---- */
@@ -125,7 +143,7 @@ static bool answered_yes(void)
 	printf("Go on? [y/N] ");
 	fflush(stdout);
 	return fgets(line, sizeof(line), stdin) &&
-	       (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0);
+	       (strcasecmp(line, "y\n") == 0 || strcasecmp(line, "yes\n") == 0);
 }
 
 /* What the machine is using is moved when a person says so, not when a script does. */
@@ -144,7 +162,8 @@ static int confirm(const struct plan *p)
 		return CTL_OK;
 	if (p->ctl->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return ctl_declined(CTL_NO_CODE, "not done: nobody to ask; --yes does it unasked");
-	return answered_yes() ? CTL_OK : CTL_FAILED;
+	return answered_yes() ? CTL_OK :
+				ctl_declined(CTL_NO_CODE, "not done: the answer was not yes");
 }
 
 /* ---- what is done ---- */

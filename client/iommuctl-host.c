@@ -4,7 +4,8 @@
  *
  * From the other end: for each mounted block device and each swap its directory in sysfs, and those
  * of the devices below it (slaves of dm and md, paths of a multipath NVMe), is looked at: does it lie
- * under the PCI device? A bridge of networks, or a VPN, is not seen through.
+ * under the PCI device? Networks are looked at from below: what is upon an interface of the device,
+ * as a bridge, a bond or a VLAN. Not seen through: a VPN, and ZFS, which does not tell its disks.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -19,7 +20,7 @@
 
 #include "iommuctl.h"
 
-#define DEPTH_MAX 8u /* block devices upon block devices */
+#define DEPTH_MAX 8u /* block devices upon block devices, networks upon networks */
 
 static const char *sys_root = "/sys";
 static const char *proc_root = "/proc";
@@ -171,9 +172,32 @@ static void each_line(struct use *u, const char *file, void (*look)(struct use *
 		fclose(f);
 }
 
+/* Only one of the disks of a btrfs is in the list of mounts. Its entry is there while it is mounted. */
+static void look_at_btrfs(struct use *u)
+{
+	char path[PATH_MAX];
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/fs/btrfs", sys_root);
+	dir = opendir(path);
+	while (dir && u->count == 0 && (e = readdir(dir))) {
+		char entry[PATH_MAX];
+
+		if (e->d_name[0] != '.' &&
+		    snprintf(entry, sizeof(entry), "%.3800s/%.255s", path, e->d_name) <
+			    (int)sizeof(entry) &&
+		    any_depends(entry, "devices", "", u->device, 0))
+			tell(u, "it is one of the disks of a btrfs that is mounted:", e->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 /* ---- network, display ---- */
 
-static bool address_of(const char *interface)
+/* Is it up, and has it an address where that is asked for? */
+static bool interface_is_up(const char *interface, bool with_address)
 {
 	struct ifaddrs *all, *a;
 	bool found = false;
@@ -182,10 +206,62 @@ static bool address_of(const char *interface)
 		return false;
 	for (a = all; a && !found; a = a->ifa_next)
 		found = strcmp(a->ifa_name, interface) == 0 && (a->ifa_flags & IFF_UP) &&
-			a->ifa_addr &&
-			(a->ifa_addr->sa_family == AF_INET || a->ifa_addr->sa_family == AF_INET6);
+			(!with_address || (a->ifa_addr && (a->ifa_addr->sa_family == AF_INET ||
+							   a->ifa_addr->sa_family == AF_INET6)));
 	freeifaddrs(all);
 	return found;
+}
+
+/* Is another port of this bridge or bond up? Then it connects what is behind both. */
+static bool other_port_up(const char *bridge, const char *port)
+{
+	DIR *dir = opendir(bridge);
+	struct dirent *e;
+	bool found = false;
+
+	while (dir && !found && (e = readdir(dir)))
+		found = strncmp(e->d_name, "lower_", 6) == 0 && strcmp(e->d_name + 6, port) != 0 &&
+			interface_is_up(e->d_name + 6, false);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* What is upon an interface: the kernel has a link upper_NAME for each, and lower_NAME back. */
+static void look_above(struct use *u, const char *interface, unsigned depth)
+{
+	DIR *dir = depth < DEPTH_MAX ? opendir(interface) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		char path[PATH_MAX], upper[PATH_MAX];
+		const char *name;
+
+		if (strncmp(e->d_name, "upper_", 6) != 0 ||
+		    snprintf(path, sizeof(path), "%.3800s/%.255s", interface, e->d_name) >=
+			    (int)sizeof(path) ||
+		    !realpath(path, upper))
+			continue;
+		name = strrchr(upper, '/') + 1;
+		if (interface_is_up(name, true))
+			tell(u, "a network interface with an address goes through it:", name);
+		else if (other_port_up(upper, strrchr(interface, '/') + 1))
+			tell(u, "other interfaces are connected through it:", name);
+		else
+			look_above(u, upper, depth + 1);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void look_at_interface(struct use *u, const char *directory, const char *name)
+{
+	char path[PATH_MAX];
+
+	if (interface_is_up(name, true))
+		tell(u, "a network interface with an address is up:", name);
+	if (snprintf(path, sizeof(path), "%.3800s/%.255s", directory, name) < (int)sizeof(path))
+		look_above(u, path, 0);
 }
 
 /* DEVICE/net, or one level lower behind virtio and the like. */
@@ -200,8 +276,8 @@ static void look_at_network(struct use *u, const char *directory, unsigned depth
 
 		if (e->d_name[0] == '.')
 			continue;
-		if (net && address_of(e->d_name))
-			tell(u, "a network interface with an address is up:", e->d_name);
+		if (net)
+			look_at_interface(u, directory, e->d_name);
 		if (net || (strcmp(e->d_name, "net") != 0 && strncmp(e->d_name, "virtio", 6) != 0))
 			continue;
 		if (depth < 2 && snprintf(path, sizeof(path), "%.3800s/%.255s", directory,
@@ -235,6 +311,7 @@ unsigned ctl_host_uses(const char *device, void (*tell_words)(void *context, con
 		return 0;
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", sys_root, device);
 	each_line(&u, "self/mountinfo", look_at_mount);
+	look_at_btrfs(&u);
 	each_line(&u, "swaps", look_at_swap);
 	look_at_network(&u, path, 0);
 	look_at_display(&u, path);

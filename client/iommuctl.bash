@@ -53,7 +53,7 @@ _iommuctl_device_names() {
 		_iommuctl_ask devices | awk 'NR > 1 { print $1 }'
 	else
 		for bdf in "${IOMMUCTL_SYSFS-/sys}"/bus/pci/devices/*; do
-			echo "${bdf##*/}"
+			[[ ! -e $bdf ]] || echo "${bdf##*/}"
 		done
 	fi
 }
@@ -73,6 +73,23 @@ _iommuctl_devices() {
 _iommuctl_word() {
 	local line=${COMP_LINE:0:COMP_POINT}
 	echo "${line##*[[:space:]]}"
+}
+
+# Is there an argument behind the command already? In the line, where addresses are not cut.
+_iommuctl_has_argument() {
+	local words i count=0 line=${COMP_LINE:0:COMP_POINT}
+	read -ra words <<<"${line%"$1"}"
+	for ((i = 1; i < ${#words[@]}; i++)); do
+		case ${words[i]} in
+		-s | --socket | -t | --timeout | -d | --domain | --root | --brokerd | --config)
+			((i++))
+			[[ ${words[i]-} != '=' ]] || ((i++))
+			;;
+		-*) ;;
+		*) ((++count)) ;;
+		esac
+	done
+	((count > 1))
 }
 
 _iommuctl() {
@@ -112,6 +129,7 @@ _iommuctl() {
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		return
 	fi
+	! _iommuctl_has_argument "$word" || return
 	case $command in
 	'') mapfile -t COMPREPLY < <(compgen -W 'bind devices doctor domains maps status unbind' -- "$cur") ;;
 	devices | bind | unbind) _iommuctl_devices "$word" ;;

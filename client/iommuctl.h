@@ -63,6 +63,11 @@ int ctl_unbind(const struct ctl *ctl);
 /* A domain id as the user wrote it. */
 bool ctl_parse_id(const char *text, uint32_t *id);
 
+/* Does its driver keep the other devices of its IOMMU group from being given out? */
+bool ctl_keeps_group(const struct iob_driver_rec *rec);
+/* That it does, on stderr. whole: the other devices of the group move. */
+void ctl_warn_of_sibling(const struct iob_driver_rec *rec, bool whole);
+
 /* ---- iommuctl-error.c ---- */
 
 struct ctl_error {
@@ -161,6 +166,9 @@ struct ctl_names {
 
 void ctl_local_names(const struct iob_device_rec *rec, struct ctl_names *names);
 void ctl_names_read(FILE *ids, const struct iob_device_rec *rec, struct ctl_names *names);
+/* iommuctl-devices.c: why nobody can open a device, by the drivers of its IOMMU group; count 0: they are not known. */
+void ctl_why_unusable(const struct iob_driver_rec *group, size_t count, const char *name,
+		      char words[CTL_NAME]);
 /* The other devices of its IOMMU group, sorted. *members is the caller's, for free(). */
 size_t ctl_local_members(const struct iob_device_rec *rec, char (**members)[IOB_NAME_BYTES]);
 /* Name of a process, "" when it cannot be told. */

@@ -13,6 +13,7 @@
 #include <sys/capability.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/monitor-driver.h"
@@ -130,10 +131,21 @@ int move_fork(struct move *v, struct fault *why)
 		v->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (v->pidfd >= 0)
 			return 0;
-		error = errno; /* it ends when it reads the end of the channel */
+		error = errno;
+		kill(pid, SIGKILL); /* it has not begun */
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
 	}
 	return fault_set(why, IOB_E_NO_MEMORY, IOB_STEP_DRIVER, error,
 			 "no process to change drivers in: %s", strerror(error));
+}
+
+void move_unfork(struct move *v)
+{
+	if (v->pidfd < 0)
+		return;
+	syscall(SYS_pidfd_send_signal, v->pidfd, SIGKILL, NULL, 0);
+	spawn_collect(v->pidfd);
 }
 
 void move_listen(struct move *v)

@@ -258,6 +258,7 @@ int move_start(struct monitor *m, const struct group *g, enum iob_driver to,
 	v->to = to;
 	v->requester = *r;
 	if (move_fork(v, why) < 0 || move_watch(v, why) < 0) {
+		move_unfork(v);
 		move_free(v);
 		return -1;
 	}

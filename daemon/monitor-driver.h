@@ -72,6 +72,8 @@ int move_check(const struct group *g, struct monitor *m, enum iob_driver to, str
 /* ---- monitor-driver-child.c ---- */
 /* Start the process; v->pidfd and v->channel are ours. It begins with the first byte it is sent. */
 int move_fork(struct move *v, struct fault *why);
+/* End the process, if there is one; only before it begins is there nothing to wait for. */
+void move_unfork(struct move *v);
 /* Take what it has said into v->report. */
 void move_listen(struct move *v);
 

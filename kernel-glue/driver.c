@@ -223,6 +223,26 @@ static int to_vfio(const struct glue_driver_change *c, struct fault *why)
 	return give_back(c, -rc, driver, before, why);
 }
 
+/*
+ * The driver that it had goes first: driver_override may have brought the device there, and another
+ * would be found by its ids. The kernel asks for the override at a bind only, so that taking it away
+ * afterwards takes no device away. 0, or why the former driver did not take it.
+ */
+static int host_bind(const struct glue_driver_change *c)
+{
+	char now[SYSFS_DRIVER_BYTES];
+	int rc = 0;
+
+	if (c->former[0]) {
+		rc = driver_bind(c->name, c->former);
+		override_write(c->name, "");
+	}
+	sysfs_driver_read(c->name, now);
+	if (!now[0])
+		driver_probe(c->name);
+	return rc;
+}
+
 static int to_host(const struct glue_driver_change *c, struct fault *why)
 {
 	char before[OVERRIDE_BYTES], driver[SYSFS_DRIVER_BYTES], now[SYSFS_DRIVER_BYTES];
@@ -230,21 +250,18 @@ static int to_host(const struct glue_driver_change *c, struct fault *why)
 
 	if (!sysfs_driver_read(c->name, driver) && driver[0])
 		return 0;
-	rc = override_change(c, "", before, why);
+	rc = override_change(c, c->former, before, why);
 	if (!rc)
 		rc = unbind(c, driver, before, why);
 	if (rc)
 		return rc;
 	at(c, GLUE_DRIVER_PROBE);
-	rc = driver_probe(c->name);
+	rc = host_bind(c);
 	if (sysfs_driver_read(c->name, now))
 		return REFUSE(why, IOB_E_KERNEL, 0,
 			      "%.40s took %s again, by a list of ids of its own: new_id, or ids= "
 			      "of the module",
 			      now, c->name);
-	if (!now[0] && c->former[0])
-		rc = driver_bind(c->name, c->former);
-	sysfs_driver_read(c->name, now);
 	if (now[0] || !c->former[0])
 		return 0;
 	return REFUSE(why, IOB_E_KERNEL, -rc, "driver %s did not take %s back: %s; it has none now",

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 Suite *test_driver_suite(void);
@@ -445,7 +446,7 @@ END_TEST
 
 START_TEST(device_moves_and_comes_back)
 {
-	struct gate probe;
+	struct gate back = put_gate(in_root("bus/pci/drivers/e1000e/bind"));
 
 	user_is(0);
 	card_moves();
@@ -456,19 +457,46 @@ START_TEST(device_moves_and_comes_back)
 	ck_assert_uint_eq(reply.driver_set.data.moved, 0);
 
 	put(in_root("bus/pci/drivers/vfio-pci/unbind"), "");
-	probe = put_gate(in_root("bus/pci/drivers_probe"));
+	put(in_root("bus/pci/drivers_probe"), "");
 	set_begins(CARD, IOB_DRIVER_HOST, 0);
 	until_step(0, GLUE_DRIVER_PROBE);
-	ck_assert_str_eq(text_of(in_root("devices/" CARD "/driver_override")), "\n");
+	gate_wait(&back);
+	/* as one that had it by its driver_override wants */
+	ck_assert_str_eq(text_of(in_root("devices/" CARD "/driver_override")), "e1000e\n");
 	ck_assert_str_eq(text_of(in_root("bus/pci/drivers/vfio-pci/unbind")), CARD);
-	gate_wait(&probe);
 	driver_is(CARD, "e1000e");
+	gate_open(&back, CARD);
+	until_answered();
+	ck_assert_uint_eq(reply.status.code, IOB_OK);
+	ck_assert_str_eq(text_of(in_root("devices/" CARD "/driver_override")), "\n");
+	ck_assert_str_eq(text_of(in_root("bus/pci/drivers_probe")), "");
+	until_idle();
+	ck_assert(!device(CARD)->info.on_vfio);
+	ck_assert_str_eq(device(CARD)->former, "");
+}
+END_TEST
+
+/* It was unloaded meanwhile: whichever knows the device may have it. */
+START_TEST(former_driver_is_gone)
+{
+	struct gate probe = put_gate(in_root("bus/pci/drivers_probe"));
+	struct gate vfio_unbind = put_gate(in_root("bus/pci/drivers/vfio-pci/unbind"));
+
+	user_is(0);
+	card_moves();
+	set_begins(CARD, IOB_DRIVER_HOST, 0);
+	gate_wait(&vfio_unbind);
+	driver_is(CARD, NULL);
+	gate_open(&vfio_unbind, CARD);
+	until_step(0, GLUE_DRIVER_PROBE);
+	gate_wait(&probe);
+	ck_assert_str_eq(text_of(in_root("devices/" CARD "/driver_override")), "\n");
+	driver_is(CARD, "igb");
 	gate_open(&probe, CARD);
 	until_answered();
 	ck_assert_uint_eq(reply.status.code, IOB_OK);
 	until_idle();
-	ck_assert(!device(CARD)->info.on_vfio);
-	ck_assert_str_eq(device(CARD)->former, "");
+	ck_assert_str_eq(device(CARD)->info.driver, "igb");
 }
 END_TEST
 
@@ -606,6 +634,41 @@ START_TEST(process_that_dies)
 	ck_assert_uint_eq(reply.status.code, IOB_E_INTERNAL);
 	says(CARD " has e1000e now");
 	until_idle();
+}
+END_TEST
+
+/* The loop of events takes nothing more. */
+static void break_loop(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	char path[64], target[64];
+
+	ck_assert_int_ge(null, 0);
+	for (int fd = 0; fd < null; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[n > 0 ? n : 0] = '\0';
+		if (strcmp(target, "anon_inode:[eventpoll]") == 0)
+			ck_assert_int_eq(dup2(null, fd), fd);
+	}
+	close(null);
+}
+
+START_TEST(process_that_cannot_be_watched)
+{
+	struct priv_message msg;
+
+	user_is(0);
+	msg = set_request(CARD, IOB_DRIVER_VFIO, 0);
+	break_loop();
+	ck_assert_uint_eq(ask(PRIV_DRIVER_SET, &msg), IOB_E_NO_MEMORY);
+	says("cannot be watched");
+	ck_assert_int_lt(waitpid(-1, NULL, 0), 0);
+	ck_assert_int_eq(errno, ECHILD);
+	ck_assert_ptr_null(LIST_FIRST(&m.moves));
+	ck_assert_str_eq(text_of(in_root("devices/" CARD "/driver_override")), "(null)\n");
 }
 END_TEST
 
@@ -868,12 +931,14 @@ Suite *test_driver_suite(void)
 	tcase_add_test(t, group_is_shown);
 	tcase_add_test(t, only_the_group_is_read);
 	tcase_add_test(t, device_moves_and_comes_back);
+	tcase_add_test(t, former_driver_is_gone);
 	tcase_add_test(t, unbind_that_waits);
 	tcase_add_test(t, whole_group_moves_but_for_bridges);
 	tcase_add_test(t, bridges_to_nowhere);
 	tcase_add_test(t, failure_says_where_the_device_is);
 	tcase_add_test(t, failure_is_rolled_back);
 	tcase_add_test(t, process_that_dies);
+	tcase_add_test(t, process_that_cannot_be_watched);
 	tcase_add_test(t, nobody_left_to_tell);
 	tcase_add_test(t, who_may);
 	tcase_add_test(t, what_is_in_use_stays);

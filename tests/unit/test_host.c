@@ -157,6 +157,79 @@ START_TEST(interface_with_address)
 }
 END_TEST
 
+#define PORT	  "sys/devices/pci0000:00/" CARD "/net/no-such-if/"
+#define NETWORKS  "sys/devices/virtual/net/"
+#define CARD_PORT "../../../pci0000:00/" CARD "/net/no-such-if"
+
+/* A bridge of the card's port, in which nothing is. */
+static void bridge_make(void)
+{
+	put(PORT "flags", "");
+	put(NETWORKS "no-such-br/flags", "");
+	link_to(PORT "upper_no-such-br", "../../../../virtual/net/no-such-br");
+	link_to(NETWORKS "no-such-br/lower_no-such-if", CARD_PORT);
+}
+
+START_TEST(bridge_with_address)
+{
+	bridge_make();
+	ck_assert_uint_eq(uses(CARD), 0);
+	put(NETWORKS "lo/flags", "");
+	link_to(PORT "upper_lo", "../../../../virtual/net/lo");
+	ck_assert_uint_eq(uses(CARD), 1);
+	ck_assert_str_eq(said, "a network interface with an address goes through it: lo;");
+	ck_assert_uint_eq(uses(NVME), 0);
+}
+END_TEST
+
+/* A VLAN of the bridge, or a bridge of a bond. */
+START_TEST(network_upon_network)
+{
+	bridge_make();
+	put(NETWORKS "lo/flags", "");
+	link_to(NETWORKS "no-such-br/upper_lo", "../lo");
+	ck_assert_uint_eq(uses(CARD), 1);
+	ck_assert_str_eq(said, "a network interface with an address goes through it: lo;");
+}
+END_TEST
+
+START_TEST(networks_in_a_circle)
+{
+	bridge_make();
+	link_to(NETWORKS "no-such-br/upper_no-such-br", "../no-such-br");
+	ck_assert_uint_eq(uses(CARD), 0);
+}
+END_TEST
+
+START_TEST(bridge_with_other_ports)
+{
+	bridge_make();
+	link_to(NETWORKS "no-such-br/lower_no-such-tap", "../no-such-tap");
+	ck_assert_uint_eq(uses(CARD), 0);
+	link_to(NETWORKS "no-such-br/lower_lo", "../lo");
+	ck_assert_uint_eq(uses(CARD), 1);
+	ck_assert_str_eq(said, "other interfaces are connected through it: no-such-br;");
+}
+END_TEST
+
+START_TEST(further_disk_of_btrfs)
+{
+	put("sys/fs/btrfs/features/x", "");
+	put("sys/fs/btrfs/1234-abcd/label", "");
+	link_to("sys/fs/btrfs/1234-abcd/sda1", "x");
+	ck_assert_uint_eq(uses(DISK), 0);
+	put("sys/fs/btrfs/1234-abcd/devices/.keep", "");
+	link_to("sys/fs/btrfs/1234-abcd/devices/sda1",
+		"../../../../devices/pci0000:00/" DISK "/ata1/block/sda/sda1");
+	ck_assert_uint_eq(uses(DISK), 1);
+	ck_assert_str_eq(said, "it is one of the disks of a btrfs that is mounted: 1234-abcd;");
+	ck_assert_uint_eq(uses(NVME), 0);
+	put("proc/self/mountinfo", "36 25 8:1 / / rw - btrfs /dev/no-such-node rw\n");
+	ck_assert_uint_eq(uses(DISK), 1);
+	ck_assert_str_eq(said, "a file system is mounted on /;");
+}
+END_TEST
+
 START_TEST(boot_display)
 {
 	put("sys/devices/pci0000:00/" CARD "/boot_vga", "0\n");
@@ -178,6 +251,11 @@ Suite *test_host_suite(void)
 	tcase_add_test(t, mounted_through_dm);
 	tcase_add_test(t, mounted_through_several_controllers);
 	tcase_add_test(t, interface_with_address);
+	tcase_add_test(t, bridge_with_address);
+	tcase_add_test(t, network_upon_network);
+	tcase_add_test(t, networks_in_a_circle);
+	tcase_add_test(t, bridge_with_other_ports);
+	tcase_add_test(t, further_disk_of_btrfs);
 	tcase_add_test(t, boot_display);
 	suite_add_tcase(s, t);
 	return s;

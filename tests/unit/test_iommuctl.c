@@ -392,6 +392,92 @@ START_TEST(options)
 }
 END_TEST
 
+/* ---- groups ---- */
+
+#define CARD   "0000:01:00.0"
+#define BRIDGE "0000:00:1f.0"
+
+/* A card, and what shares its group. */
+static void group_is(struct iob_driver_rec group[2], const char *driver, const char *name,
+		     const char *sibling, uint32_t flags)
+{
+	memset(group, 0, 2 * sizeof(*group));
+	strcpy(group[0].device.name, name);
+	strcpy(group[0].device.driver, sibling);
+	group[0].flags = flags;
+	strcpy(group[1].device.name, CARD);
+	strcpy(group[1].device.driver, driver);
+	if (strncmp(driver, "vfio", 4) == 0)
+		group[1].flags = IOB_DRIVER_ON_VFIO;
+}
+
+static const struct {
+	const char *driver;
+	const char *sibling;
+	uint32_t flags;
+	const char *why;
+} unusable[] = {
+	{ "", "igb", 0, "it has no driver" },
+	{ "e1000e", "igb", 0, "driver e1000e of the host has it" },
+	{ "vfio-pci", "igb", 0, "shares its group with " BRIDGE ", which is on driver igb" },
+	{ "vfio-pci", "lpc_ich", IOB_DRIVER_STAYS, "which is on driver lpc_ich" },
+	{ "vfio-pci", "mlx5_vfio_pci", IOB_DRIVER_ON_VFIO, "see iommuctl doctor" },
+	{ "vfio-pci", "pcieport", IOB_DRIVER_STAYS, "see iommuctl doctor" },
+	{ "vfio-pci", "pci-stub", 0, "see iommuctl doctor" },
+	{ "vfio-pci", "", 0, "see iommuctl doctor" },
+};
+
+START_TEST(why_unusable)
+{
+	struct iob_driver_rec group[2];
+	char words[CTL_NAME];
+
+	for (size_t i = 0; i < sizeof(unusable) / sizeof(unusable[0]); i++) {
+		group_is(group, unusable[i].driver, BRIDGE, unusable[i].sibling, unusable[i].flags);
+		ctl_why_unusable(group, 2, CARD, words);
+		ck_assert_msg(strstr(words, unusable[i].why) != NULL, "%s", words);
+	}
+	ctl_why_unusable(NULL, 0, CARD, words);
+	ck_assert_str_eq(words, "see iommuctl doctor");
+}
+END_TEST
+
+static void warning_of(const struct iob_driver_rec *rec, bool whole, char *text, size_t bytes)
+{
+	FILE *file = tmpfile();
+	int real;
+
+	ck_assert_ptr_nonnull(file);
+	fflush(stderr);
+	real = dup(STDERR_FILENO);
+	dup2(fileno(file), STDERR_FILENO);
+	ctl_warn_of_sibling(rec, whole);
+	fflush(stderr);
+	dup2(real, STDERR_FILENO);
+	close(real);
+	rewind(file);
+	text[fread(text, 1, bytes - 1, file)] = '\0';
+	fclose(file);
+}
+
+START_TEST(sibling_that_stays)
+{
+	struct iob_driver_rec group[2];
+	char text[512];
+
+	group_is(group, "vfio-pci", BRIDGE, "lpc_ich", IOB_DRIVER_STAYS);
+	ck_assert(ctl_keeps_group(&group[0]));
+	warning_of(&group[0], true, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, BRIDGE " stays with driver lpc_ich; bridges are not"));
+	ck_assert_ptr_nonnull(strstr(text, "/" BRIDGE "/driver/unbind\n"));
+	group[0].flags = 0;
+	warning_of(&group[0], true, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, BRIDGE " stays with driver lpc_ich\n"));
+	warning_of(&group[0], false, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "lpc_ich; --group moves it too\n"));
+}
+END_TEST
+
 /* ---- completion: the last word is the one at the cursor ---- */
 
 static const struct {
@@ -415,9 +501,45 @@ static const struct {
 	{ "iommuctl bind 0000 : 00 : 1", "iommuctl bind 0000:00:1", "1f.2\n" },
 	{ "iommuctl unbind 0000 : 00 : 0", "iommuctl unbind 0000:00:0", "03.0\n" },
 	{ "iommuctl domains x", "iommuctl domains x", "" },
+	{ "iommuctl bind 0000 : 00 : 03.0 0000 : 00 : 1", "iommuctl bind 0000:00:03.0 0000:00:1",
+	  "" },
+	{ "iommuctl -t 5 bind -g 0000 : 00 : 1", "iommuctl -t 5 bind -g 0000:00:1", "1f.2\n" },
+	{ "iommuctl bind 0000 : 00 : 03.0 --y", "iommuctl bind 0000:00:03.0 --y", "--yes\n" },
 };
 
 #define COMPLETIONS (int)(sizeof(completions) / sizeof(completions[0]))
+
+/* What a script prints, run by bash with two arguments. */
+static void completes(const char *script, const char *words, const char *line, char *text,
+		      size_t bytes)
+{
+	char command[4096];
+	FILE *pipe;
+	size_t n;
+
+	setenv("SCRIPT", script, 1);
+	snprintf(command, sizeof(command), "bash -c \"$SCRIPT\" completion '%s' '%s' 2>&1", words,
+		 line);
+	pipe = popen(command, "r");
+	ck_assert_ptr_nonnull(pipe);
+	n = fread(text, 1, bytes - 1, pipe);
+	text[n] = '\0';
+	pclose(pipe);
+}
+
+/* Where there is no PCI at all. */
+START_TEST(completion_without_devices)
+{
+	char text[1024];
+
+	completes(
+		". client/iommuctl.bash && IOMMUCTL_SYSFS=/nowhere && COMP_WORDS=(iommuctl bind '')"
+		"&& COMP_CWORD=2 COMP_LINE=$1 COMP_POINT=${#1} && _iommuctl &&"
+		"printf '%s\\n' \"${COMPREPLY[@]}\" | grep . | sort",
+		"iommuctl bind ", "", text, sizeof(text));
+	ck_assert_str_eq(text, "");
+}
+END_TEST
 
 START_TEST(completion)
 {
@@ -427,18 +549,9 @@ START_TEST(completion)
 		". client/iommuctl.bash && export IOMMUCTL_SYSFS=$d && read -ra COMP_WORDS <<< \"$1\" &&"
 		"COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$2 COMP_POINT=${#2} && _iommuctl &&"
 		"printf '%s\\n' \"${COMPREPLY[@]}\" | grep . | sort";
-	char command[4096], text[1024];
-	FILE *pipe;
-	size_t n;
+	char text[1024];
 
-	setenv("SCRIPT", script, 1);
-	snprintf(command, sizeof(command), "bash -c \"$SCRIPT\" completion '%s' '%s' 2>&1",
-		 completions[_i].words, completions[_i].line);
-	pipe = popen(command, "r");
-	ck_assert_ptr_nonnull(pipe);
-	n = fread(text, 1, sizeof(text) - 1, pipe);
-	text[n] = '\0';
-	pclose(pipe);
+	completes(script, completions[_i].words, completions[_i].line, text, sizeof(text));
 	ck_assert_str_eq(text, completions[_i].found);
 }
 END_TEST
@@ -458,7 +571,10 @@ Suite *test_iommuctl_suite(void)
 	tcase_add_test(tc, names_of_devices);
 	tcase_add_loop_test(tc, options, 0, RUNS);
 #ifndef IOB_VALGRIND /* the shell is not ours to look at */
+	tcase_add_test(tc, why_unusable);
+	tcase_add_test(tc, sibling_that_stays);
 	tcase_add_loop_test(tc, completion, 0, COMPLETIONS);
+	tcase_add_test(tc, completion_without_devices);
 #endif
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* iommuctl and its completion before a broker: one that simulates, and one that says nothing. */
+#define _GNU_SOURCE /* posix_openpt() */
+
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +123,12 @@ static const struct {
 	{ "$ctl --json devices foo 2>/dev/null | tr -d ' \\n'", 0,
 	  "{\"error\":{\"code\":\"IOB_E_NO_DEVICE\",\"step\":\"none\",\"errno\":0,"
 	  "\"text\":\"devicefoo:nonethatyoumaysee\"}}" },
+	{ "$ctl devices | awk 'NR == 2 { print $1 }' > $folder/name; name=$(cat $folder/name); "
+	  "$ctl unbind --yes $name > /dev/null; $ctl devices $name | grep ^state",
+	  0, "state    unusable: it has no driver; see iommuctl bind\n" },
+	{ "$ctl devices | awk 'NR == 2 { print $1 }' > $folder/name; "
+	  "$ctl devices $(cat $folder/name) | grep ^state",
+	  0, "state    free\n" },
 	{ "$ctl --timeout 0 --json domains | tr -d ' \\n'", 0, "{\"domains\":[]}" },
 	{ "$ctl doctor | grep -c '^error'", 1, "0\n" },
 	{ "$ctl doctor | grep -o '1 client, 2 devices'", 0, "1 client, 2 devices\n" },
@@ -144,7 +153,7 @@ START_TEST(completion_asks_the_broker_named)
 		"cat > $folder/complete << 'END'\n"
 		". client/iommuctl.bash; export IOMMUCTL_SYSFS=$1/sys; line=${*:3}\n"
 		"read -ra COMP_WORDS <<< \"$2 $line\"; COMP_WORDS[${#COMP_WORDS[@]}]=\n"
-		"COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=\"$line \"; COMP_POINT=${#COMP_LINE}\n"
+		"COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=\"$2 $line \"; COMP_POINT=${#COMP_LINE}\n"
 		"_iommuctl; printf '%s\\n' \"${COMPREPLY[@]}\"\n"
 		"END\n"
 		"$ctl devices | awk 'NR > 1 { print $1 }' > $folder/names;"
@@ -156,6 +165,43 @@ START_TEST(completion_asks_the_broker_named)
 		"[ \"$(complete \"-s $folder/other devices\")\" = 0000:00:03.0 ] || exit 3";
 
 	ck_assert_msg(run(script) == 0, "%s", text);
+}
+END_TEST
+
+/* ---- at a terminal ---- */
+
+/* Of "unbind", with this for an answer; what it prints is in text. */
+static int status_at_terminal(const char *answer)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	char command[512];
+	int status;
+
+	ck_assert_int_ge(terminal, 0);
+	ck_assert_int_eq(grantpt(terminal), 0);
+	ck_assert_int_eq(unlockpt(terminal), 0);
+	ck_assert_int_gt(write(terminal, answer, strlen(answer)), 0);
+	snprintf(
+		command, sizeof(command),
+		"name=$($ctl devices | awk 'NR == 2 { print $1 }'); $ctl bind --yes $name > /dev/null;"
+		"$ctl unbind $name < %s > %s 2> $folder/said; s=$?; cat $folder/said; exit $s",
+		ptsname(terminal), ptsname(terminal));
+	status = run(command);
+	close(terminal);
+	return status;
+}
+
+START_TEST(answers_at_terminal)
+{
+	static const char *const yes[] = { "y\n", "Y\n", "yes\n", "Yes\n" };
+	static const char *const no[] = { "n\n", "\n", "yesterday\n" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+		ck_assert_msg(status_at_terminal(yes[i]) == 0, "%s: %s", yes[i], text);
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		ck_assert_int_eq(status_at_terminal(no[i]), 1);
+		ck_assert_str_eq(text, "iommuctl: not done: the answer was not yes\n");
+	}
 }
 END_TEST
 
@@ -250,6 +296,7 @@ Suite *test_iommuctl_asks_suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, answers, 0, ASKED);
 	tcase_add_test(tc, completion_asks_the_broker_named);
+	tcase_add_test(tc, answers_at_terminal);
 	tcase_add_test(tc, stopped_daemon);
 #endif
 	suite_add_tcase(suite, tc);
