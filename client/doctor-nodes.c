@@ -193,6 +193,32 @@ static void held(struct doctor *d, const struct doctor_device *device, const cha
 	doctor_mend(d, "end process %s, or leave %s out of its configuration", pid, device->name);
 }
 
+/* The monitor and its sessions, of whatever name others give themselves. */
+static bool is_the_brokers(const struct doctor *d, const char *pid, const char *comm)
+{
+	const struct doctor_config *c = &d->policy;
+	uid_t owner = 0;
+
+	return !strncmp(comm, "iommu-broker", 12) && doctor_owner(d, &owner, "/proc/%s", pid) &&
+	       (doctor_is_ours(d, owner) ||
+		(owner >= c->session_uid_base && owner - c->session_uid_base < c->max_sessions));
+}
+
+/* The service manager has what the monitor gave it to keep. */
+static bool is_the_keeper(const char *pid, const char *comm)
+{
+	return !strcmp(pid, "1") && !strcmp(comm, "systemd");
+}
+
+/* A client that may have the descriptor itself has it with the broker's knowledge. */
+static bool is_given_out(const struct doctor *d, const struct doctor_device *device)
+{
+	for (uint32_t i = 0; i < d->answer.open_count; i++)
+		if (!strcmp(d->answer.open[i], device->name))
+			return true;
+	return false;
+}
+
 /* Every device once for a process, however often it has it open. */
 static int check_process(struct doctor *d, const char *pid)
 {
@@ -202,7 +228,7 @@ static int check_process(struct doctor *d, const char *pid)
 	int rc = doctor_names(d, &n, "/proc/%s/fd", pid);
 
 	doctor_line(d, comm, sizeof(comm), "/proc/%s/comm", pid);
-	if (!strncmp(comm, "iommu-broker", 12))
+	if (is_the_brokers(d, pid, comm) || is_the_keeper(pid, comm))
 		return 0;
 	for (size_t i = 0; i < n.count; i++) {
 		const struct doctor_device *device;
@@ -215,7 +241,7 @@ static int check_process(struct doctor *d, const char *pid)
 			continue;
 		node[length] = '\0';
 		device = device_of(d, node);
-		if (!device || told[device - d->devices])
+		if (!device || told[device - d->devices] || is_given_out(d, device))
 			continue;
 		held(d, device, pid, comm, node);
 		told[device - d->devices] = true;

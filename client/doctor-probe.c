@@ -79,6 +79,20 @@ static int child_end(pid_t pid, bool kill_it)
 
 /* ---- the broker ---- */
 
+static int ask_for_devices(iob_conn *conn, struct doctor_answer *a)
+{
+	struct iob_device_rec *list;
+	size_t count;
+	int code = iob_device_list(conn, &list, &count);
+
+	for (size_t i = 0; code == IOB_OK && i < count && a->open_count < DOCTOR_MAX_OPEN; i++)
+		if (list[i].flags & IOB_DEVICE_OPENED)
+			snprintf(a->open[a->open_count++], IOB_NAME_BYTES, "%s", list[i].name);
+	if (code == IOB_OK)
+		free(list);
+	return code;
+}
+
 static void ask(const char *path, struct doctor_answer *a)
 {
 	iob_conn *conn = NULL;
@@ -89,6 +103,8 @@ static void ask(const char *path, struct doctor_answer *a)
 		a->backend = iob_conn_hello(conn)->backend;
 		code = iob_status(conn, &a->status);
 	}
+	if (code == IOB_OK)
+		code = ask_for_devices(conn, a);
 	a->code = code;
 	if (code == IOB_OK)
 		return;
@@ -213,6 +229,7 @@ long doctor_find_monitor(const struct doctor *d)
 	doctor_cleanup_names struct doctor_names n;
 	long found = 0;
 	char comm[32];
+	uid_t owner = 0;
 
 	doctor_names(d, &n, "/proc");
 	for (size_t i = 0; i < n.count; i++) {
@@ -220,7 +237,9 @@ long doctor_find_monitor(const struct doctor *d)
 
 		if (isdigit((unsigned char)n.names[i][0]) && (!found || pid < found) &&
 		    doctor_line(d, comm, sizeof(comm), "/proc/%s/comm", n.names[i]) &&
-		    !strcmp(comm, "iommu-brokerd") && !is_child_of_monitor(d, n.names[i]))
+		    !strcmp(comm, "iommu-brokerd") &&
+		    doctor_owner(d, &owner, "/proc/%s", n.names[i]) && doctor_is_ours(d, owner) &&
+		    !is_child_of_monitor(d, n.names[i]))
 			found = pid;
 	}
 	return found;

@@ -7,10 +7,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FILE_BYTES (4u << 20)
@@ -74,9 +77,41 @@ static char *file_read(int fd)
 	return text;
 }
 
-static char *path_read(const char *path)
+/* Links that lead out of a prepared tree lead to nothing of this machine, and no device is opened. */
+static int open_below(const char *root, const char *name)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char again[48];
+	struct stat st = { 0 };
+	int fd, e;
+
+	if (top < 0)
+		return -1;
+	fd = (int)syscall(SYS_openat2, top, name, &how, sizeof(how));
+	e = errno;
+	close(top);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		e = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		close(fd);
+		fd = -1;
+	}
+	errno = e;
+	if (fd < 0)
+		return -1;
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+	top = open(again, O_RDONLY | O_CLOEXEC);
+	e = errno;
+	close(fd);
+	errno = e;
+	return top;
+}
+
+/* path: with the root. */
+static char *path_read(const struct doctor *d, const char *path)
+{
+	int fd = d->root[0] ? open_below(d->root, path + strlen(d->root)) :
+			      open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char *text;
 	int e;
 
@@ -95,7 +130,7 @@ char *doctor_file(const struct doctor *d, const char *format, ...)
 	bool made;
 
 	PATH_FROM_ARGUMENTS(d, path, format, made);
-	return made ? path_read(path) : NULL;
+	return made ? path_read(d, path) : NULL;
 }
 
 bool doctor_line(const struct doctor *d, char *line, size_t bytes, const char *format, ...)
@@ -106,11 +141,29 @@ bool doctor_line(const struct doctor *d, char *line, size_t bytes, const char *f
 
 	line[0] = '\0';
 	PATH_FROM_ARGUMENTS(d, path, format, made);
-	text = made ? path_read(path) : NULL;
+	text = made ? path_read(d, path) : NULL;
 	if (!text)
 		return false;
 	snprintf(line, bytes, "%.*s", (int)strcspn(text, "\n"), text);
 	free(text);
+	return true;
+}
+
+bool doctor_is_ours(const struct doctor *d, uid_t owner)
+{
+	return owner == d->root_uid || owner == d->uid;
+}
+
+bool doctor_owner(const struct doctor *d, uid_t *owner, const char *format, ...)
+{
+	char path[DOCTOR_PATH];
+	struct stat st;
+	bool made;
+
+	PATH_FROM_ARGUMENTS(d, path, format, made);
+	if (!made || stat(path, &st) < 0)
+		return false;
+	*owner = st.st_uid;
 	return true;
 }
 

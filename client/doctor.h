@@ -97,6 +97,8 @@ struct doctor_config {
 	uint32_t session_uid_base;
 };
 
+#define DOCTOR_MAX_OPEN 256u
+
 /* What the broker said. */
 struct doctor_answer {
 	int code; /* IOB_OK, or where it stopped; IOB_E_CONNECT: nobody to ask */
@@ -105,6 +107,8 @@ struct doctor_answer {
 	char text[IOB_MAX_TEXT + 1];
 	uint32_t backend;
 	struct iob_status_rep status;
+	uint32_t open_count; /* devices that its clients have, as far as the asker may see */
+	char open[DOCTOR_MAX_OPEN][IOB_NAME_BYTES];
 	bool silent; /* it took the connection and said nothing in time */
 };
 
@@ -187,6 +191,11 @@ char *doctor_file(const struct doctor *d, const char *format, ...)
 /* The first line of a file. False when it cannot be read; errno says why. */
 bool doctor_line(const struct doctor *d, char *line, size_t bytes, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Does it belong to root, or to the one who looks? */
+bool doctor_is_ours(const struct doctor *d, uid_t owner);
+/* The owner of a file or directory. */
+bool doctor_owner(const struct doctor *d, uid_t *owner, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 bool doctor_exists(const struct doctor *d, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Last component of where a link points to. */

@@ -45,7 +45,7 @@ static char *program_in_path(char path[PATH_MAX], const char *name)
 static char *find_brokerd_beside(char path[PATH_MAX])
 {
 	static const char *const beside[] = { "", "/../sbin", "/../bin" };
-	char self[PATH_MAX], dir[PATH_MAX + 16];
+	char self[PATH_MAX], dir[PATH_MAX + 16], real[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
 
@@ -53,7 +53,8 @@ static char *find_brokerd_beside(char path[PATH_MAX])
 	slash = strrchr(self, '/');
 	for (size_t i = 0; slash && i < sizeof(beside) / sizeof(beside[0]); i++) {
 		snprintf(dir, sizeof(dir), "%.*s%s", (int)(slash - self), self, beside[i]);
-		if (program_in(path, dir, (int)strlen(dir), "iommu-brokerd"))
+		if (realpath(dir, real) &&
+		    program_in(path, real, (int)strlen(real), "iommu-brokerd"))
 			return path;
 	}
 	return NULL;

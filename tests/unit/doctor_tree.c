@@ -274,6 +274,20 @@ static uint32_t backend_of(enum tree_broker what)
 	return what == BROKER_USES_TYPE1 ? IOB_BACKEND_TYPE1 : IOB_BACKEND_IOMMUFD;
 }
 
+/* Nobody has a device, or somebody has 0000:00:05.0. */
+static void send_devices(int fd, enum tree_broker what, const struct iob_hdr *request)
+{
+	struct {
+		struct iob_list_rep list;
+		struct iob_device_rec device;
+	} body = { .list = { .stride = sizeof(body.device) },
+		   .device = { .name = "0000:00:05.0", .flags = IOB_DEVICE_OPENED } };
+
+	body.list.count = what == BROKER_HAS_GIVEN_ONE;
+	send_reply(fd, request, IOB_OK, &body,
+		   sizeof(body.list) + body.list.count * sizeof(body.device));
+}
+
 static void serve_request(int fd, enum tree_broker what, const struct iob_hdr *request)
 {
 	struct iob_hello_rep hello = { .version = 1,
@@ -297,6 +311,8 @@ static void serve_request(int fd, enum tree_broker what, const struct iob_hdr *r
 		send_refusal(fd, request, IOB_E_INTERNAL);
 	else if (request->op == IOB_OP_HELLO)
 		send_reply(fd, request, IOB_OK, &hello, sizeof(hello));
+	else if (request->op == IOB_OP_DEVICE_LIST)
+		send_devices(fd, what, request);
 	else
 		send_reply(fd, request, IOB_OK, &status, sizeof(status));
 }

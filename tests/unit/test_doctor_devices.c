@@ -500,6 +500,84 @@ START_TEST(each_holder_is_told_once)
 }
 END_TEST
 
+static size_t held(void)
+{
+	doctor_deinit(&view);
+	tree_view(&view);
+	doctor_run(&view);
+	return count_of(DOCTOR_IS_DEVICE_HELD);
+}
+
+/* A machine on which all is well, while the broker is at work. */
+START_TEST(what_is_given_out_is_not_held)
+{
+	tree_put("/proc/999/comm", "dpdk\n");
+	tree_link("/proc/999/fd/11", "/dev/vfio/devices/vfio1");
+	ck_assert_uint_eq(held(), 1);
+	tree_broker_start(BROKER_HAS_GIVEN_ONE);
+	ck_assert_uint_eq(held(), 0);
+	nothing_is_wrong();
+	tree_link("/proc/999/fd/12", "/dev/vfio/devices/vfio0");
+	ck_assert_uint_eq(held(), 1);
+}
+END_TEST
+
+START_TEST(the_service_manager_keeps_what_it_was_given)
+{
+	tree_put("/proc/1/comm", "systemd\n");
+	tree_link("/proc/1/fd/11", "/dev/vfio/devices/vfio1");
+	ck_assert_uint_eq(held(), 0);
+	tree_put("/proc/1/comm", "init\n");
+	ck_assert_uint_eq(held(), 1);
+}
+END_TEST
+
+/* Whoever calls himself so is not the broker for that. */
+START_TEST(names_are_anybodys)
+{
+	char path[128];
+
+	tree_put("/proc/999/comm", "iommu-broker-se\n");
+	tree_link("/proc/999/fd/11", "/dev/vfio/devices/vfio1");
+	ck_assert_uint_eq(held(), 0);
+	if (geteuid() != 0)
+		return;
+	snprintf(path, sizeof(path), "%s/proc/999", tree_root);
+	ck_assert_int_eq(chown(path, 1234, 1234), 0);
+	ck_assert_uint_eq(held(), 1);
+	ck_assert_int_eq(chown(path, 1879048192, 0), 0);
+	ck_assert_uint_eq(held(), 0);
+	ck_assert_int_eq(chown(path, 1879048192 + 1024, 0), 0);
+	ck_assert_uint_eq(held(), 1);
+	tree_broker_stop();
+	ck_assert_int_eq(doctor_find_monitor(&view), TREE_MONITOR);
+	snprintf(path, sizeof(path), "%s/proc/%d", tree_root, TREE_MONITOR);
+	ck_assert_int_eq(chown(path, 1234, 1234), 0);
+	ck_assert_int_eq(doctor_find_monitor(&view), 0);
+}
+END_TEST
+
+/* A prepared tree is no way to have root open what is elsewhere. */
+START_TEST(links_stay_below_the_root)
+{
+	char path[128], line[32];
+
+	snprintf(path, sizeof(path), "%s.outside", tree_root);
+	FILE *f = fopen(path, "we");
+
+	ck_assert_ptr_nonnull(f);
+	fputs("outside\n", f);
+	fclose(f);
+	tree_link("/etc/outside", path);
+	ck_assert(!doctor_line(&view, line, sizeof(line), "/etc/outside"));
+	tree_link("/etc/null", "/dev/null");
+	tree_put("/dev/null", "inside\n");
+	ck_assert(doctor_line(&view, line, sizeof(line), "/etc/null"));
+	ck_assert_str_eq(line, "inside");
+	unlink(path);
+}
+END_TEST
+
 static void set_up(void)
 {
 	tree_make();
@@ -541,6 +619,10 @@ Suite *test_doctor_devices_suite(void)
 		the_other_backends_node,
 		no_groups_for_iommufd,
 		each_holder_is_told_once,
+		what_is_given_out_is_not_held,
+		the_service_manager_keeps_what_it_was_given,
+		names_are_anybodys,
+		links_stay_below_the_root,
 	};
 	Suite *suite = suite_create("doctor_devices");
 	TCase *tc = tcase_create("tree");

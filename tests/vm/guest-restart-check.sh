@@ -146,6 +146,10 @@ check 'a device moves to vfio-pci' iommuctl bind --yes "${both[1]}"
 steady alice hold "${both[@]}"
 clients+=($!)
 check 'two devices of one group do DMA' within 30 device_is_bound "${both[0]}"
+doctor() { iommuctl doctor >/root/doctor.txt 2>&1 || { cat /root/doctor.txt; return 1; }; }
+no_warning() { fails grep '^warning' /root/doctor.txt; }
+check 'with devices at work nothing is wrong' doctor
+check 'nor to be warned of' no_warning
 check 'the monitor is killed 10 times' killed "${KILLS:-10}"
 check 'the service is restarted 3 times' restarted 3
 check 'the sessions are the same' holders_are_the_same
