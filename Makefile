@@ -16,6 +16,7 @@ variant := $(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(INSTRUMENT),-$(INSTRUM
 BUILD   ?= build$(variant)
 # However it is spelled, the flags are the same, and what is built is not built again.
 override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
+$(if $(filter-out 1,$(words $(BUILD))),$(error BUILD must be one path without blanks))
 CFLAGS  ?= $(if $(INSTRUMENT),-O1,-O2) -g
 OBJCOPY ?= objcopy
 tools   := tests/tools
@@ -257,6 +258,12 @@ sysusersdir   ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir   ?= $(PREFIX)/lib/tmpfiles.d
 INSTALL       ?= install
 
+# Lists of the files are cut at blanks.
+ifneq ($(strip $(foreach d,PREFIX bindir sbindir libexecdir libdir includedir datadir mandir docdir \
+	completiondir sysconfdir unitdir sysusersdir tmpfilesdir,$(filter-out 0 1,$(words $($d))))),)
+$(error PREFIX and the other directories must be paths without blanks; DESTDIR may have some)
+endif
+
 confdir := $(sysconfdir)/iommu-broker
 filled  := $(BUILD)/install
 pages    = $(wildcard man/*.[1-8])
@@ -310,11 +317,11 @@ $(filled)/%: client/%.in FORCE
 
 # A configuration that is there already is the administrator's.
 install: all $(filled)/libiommubroker.pc $(filled)/iommu-broker.service
-	$(call say,INST,$(DESTDIR)$(PREFIX)):
+	$(call say,INST,'$(DESTDIR)$(PREFIX)'):
+	@$(INSTALL) -d -m 0755 '$(DESTDIR)$(confdir)' '$(DESTDIR)$(confdir)/conf.d'
 	$(foreach f,$(programs_to),$(call put,$f,$(strip_flag)))
 	$(foreach f,$(files_to),$(call put,$f))
 	$(foreach l,$(links_to),$(call put_link,$l))
-	@$(INSTALL) -d -m 0755 '$(DESTDIR)$(confdir)' '$(DESTDIR)$(confdir)/conf.d'
 	@[ -e '$(DESTDIR)$(confdir)/iommu-broker.conf' ] || $(INSTALL) -m 0644 \
 		systemd/iommu-broker.conf '$(DESTDIR)$(confdir)/iommu-broker.conf'
 install-strip:

@@ -92,6 +92,12 @@ _iommuctl_has_argument() {
 	((count > 1))
 }
 
+# Files (-f) or folders (-d); bash quotes what has to be, and puts a slash behind a folder.
+_iommuctl_paths() {
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen "$1" -- "${2/#\~\//$HOME/}")
+}
+
 _iommuctl() {
 	local cur previous command word
 	COMPREPLY=()
@@ -105,11 +111,11 @@ _iommuctl() {
 	word=$(_iommuctl_word)
 	case $previous in
 	-s | --socket | --brokerd | --config)
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		_iommuctl_paths -f "$cur"
 		return
 		;;
 	--root)
-		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		_iommuctl_paths -d "$cur"
 		return
 		;;
 	-t | --timeout) return ;;

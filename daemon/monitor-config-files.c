@@ -207,7 +207,7 @@ static void check_parent(struct load *l, const char *path, int fd)
 	check_owner(l, &st);
 }
 
-/* path: of the folder they are in, with what separates it from a name. */
+/* path: of the folder they are in, with what separates it from a name; "" for where we are. */
 static void load_from(struct load *l, const char *path, const char *name, const char *file)
 {
 	int parent = open(path[0] ? path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -218,7 +218,7 @@ static void load_from(struct load *l, const char *path, const char *name, const 
 		load_fail(l, IOB_E_SYSTEM, errno, "cannot open: %s", strerror(errno));
 		return;
 	}
-	check_parent(l, path[0] ? path : "./", parent);
+	check_parent(l, path[0] ? path : "./ (the folder that it is in)", parent);
 	load_file(l, file, parent, name[0] ? name : ".");
 	if (!l->stopped && asprintf(&folder, "%s" CONFIG_FOLDER, path) < 0) {
 		folder = NULL;

@@ -12,16 +12,30 @@
 
 /* ---- sending ---- */
 
-void session_kill(struct session *s, const char *reason)
+static void session_stop(struct session *s)
 {
-	if (s->killed)
-		return;
 	s->killed = true;
-	log_info("session %u: ended: %s", s->id, reason);
 	event_del(s->on_channel);
 	if (s->on_start_timeout)
 		event_del(s->on_start_timeout);
 	syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+}
+
+void session_kill(struct session *s, const char *reason)
+{
+	if (s->killed)
+		return;
+	log_info("session %u: ended: %s", s->id, reason);
+	session_stop(s);
+}
+
+/* It is at its end, or has none of its own to come any more: how it ended is told when it is known. */
+static void session_ends(struct session *s)
+{
+	if (s->killed)
+		return;
+	s->ends_itself = true;
+	session_stop(s);
 }
 
 static bool session_send(struct session *s, struct priv_message *msg, uint32_t op, uint32_t serial,
@@ -32,8 +46,10 @@ static bool session_send(struct session *s, struct priv_message *msg, uint32_t o
 	int r = priv_send(s->channel, msg, op, serial, reply, fds);
 
 	/* The queue of a session that works is never full: it always reads its channel first. */
-	if (r < 0)
-		session_kill(s, r == -EAGAIN ? "it does not read its channel" : "channel broken");
+	if (r == -EAGAIN)
+		session_kill(s, "it does not read its channel");
+	else if (r < 0)
+		session_ends(s);
 	return r == 0;
 }
 
@@ -190,10 +206,7 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 			continue;
 		}
 		close_foreign(&fds);
-		if (n == 0)
-			session_kill(s, "it closed its channel");
-		else
-			session_kill(s, "its channel cannot be read");
+		session_ends(s); /* whether it left something unread or not */
 	}
 }
 
@@ -331,24 +344,37 @@ static void on_end_timeout(evutil_socket_t fd, short what, void *arg)
 	session_finish(s);
 }
 
+/* A client that is done ends its session, with status 0; whatever it did, nothing else is ordinary. */
+static void tell_end(const struct session *s, int end)
+{
+	if (end == 0 || end == -SIGKILL)
+		log_info("session %u: ended", s->id);
+	else if (end < 0)
+		log_warn("session %u: ended by signal %d, %s", s->id, -end, strsignal(-end));
+	else
+		log_warn("session %u: ended with status %d", s->id, end);
+}
+
 /* The session is dead; its descriptors are closed when its companion is, too. The end of the channel
  * tells: only then can its devices be had again. */
 static void on_exit_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
 	struct timeval limit = { .tv_sec = MONITOR_END_SECONDS };
+	int end = 0;
 
 	(void)fd;
 	(void)what;
-	if (!s->killed)
-		session_kill(s, "its process ended");
+	session_ends(s);
 	/* Its companion, too. A session leads a process group of its own, whose number is taken as
 	 * long as its leader is not collected. An adopted one is collected by somebody else; then
 	 * the companion's death signal has to do. */
 	if (!s->adopted) {
 		kill(-s->pid, SIGKILL);
-		spawn_collect(s->pidfd);
+		end = spawn_collect(s->pidfd);
 	}
+	if (s->ends_itself)
+		tell_end(s, end);
 	s->on_end = event_new(s->monitor->base, s->channel, EV_READ | EV_PERSIST, on_end, s);
 	s->on_end_timeout = evtimer_new(s->monitor->base, on_end_timeout, s);
 	if (drain(s->channel) == 0 || !s->on_end || !s->on_end_timeout ||

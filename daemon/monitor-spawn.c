@@ -96,9 +96,9 @@ int spawn_session(struct monitor *m, uid_t uid, pid_t *pid, int *pidfd, int *cha
 
 int spawn_collect(int pidfd)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info = { .si_code = CLD_KILLED, .si_status = SIGKILL }; /* if nobody knows */
 
 	while (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0 && errno == EINTR)
 		;
-	return info.si_code == CLD_EXITED && info.si_status == 0 ? 0 : -ECHILD;
+	return info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
 }

@@ -186,8 +186,9 @@ struct session {
 	int client_fd; /* until READY, then -1 */
 	enum priv_state state;
 	bool killed;
-	bool adopted;  /* started by an earlier monitor: not our child */
-	bool resuming; /* has not answered RESUME yet: what else it says is from before */
+	bool ends_itself; /* nobody had a reason to kill it */
+	bool adopted;	  /* started by an earlier monitor: not our child */
+	bool resuming;	  /* has not answered RESUME yet: what else it says is from before */
 	uint32_t row;
 	struct event *on_channel;
 	struct event *on_exit;
@@ -415,7 +416,8 @@ void reap_domain(struct monitor *m, struct domain *d);
 /* ---- monitor-spawn.c ---- */
 /* fork and exec the session executable. 0 or -errno; *channel is ours. */
 int spawn_session(struct monitor *m, uid_t uid, pid_t *pid, int *pidfd, int *channel);
-/* Wait for a process that has ended or is about to (SIGKILL was sent). 0: it said that all went well. */
+/* Wait for a process that has ended or is about to (SIGKILL was sent). Its exit status, or minus the signal
+ * that ended it. */
 int spawn_collect(int pidfd);
 
 /* ---- monitor-close.c ---- */
