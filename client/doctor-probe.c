@@ -79,18 +79,18 @@ static int child_end(pid_t pid, bool kill_it)
 
 /* ---- the broker ---- */
 
-static int ask_for_devices(iob_conn *conn, struct doctor_answer *a)
+/* Good to know, and no reason to call a broker broken that does not tell. */
+static void ask_for_devices(iob_conn *conn, struct doctor_answer *a)
 {
 	struct iob_device_rec *list;
 	size_t count;
-	int code = iob_device_list(conn, &list, &count);
 
-	for (size_t i = 0; code == IOB_OK && i < count && a->open_count < DOCTOR_MAX_OPEN; i++)
+	if (iob_device_list(conn, &list, &count) != IOB_OK)
+		return;
+	for (size_t i = 0; i < count && a->open_count < DOCTOR_MAX_OPEN; i++)
 		if (list[i].flags & IOB_DEVICE_OPENED)
 			snprintf(a->open[a->open_count++], IOB_NAME_BYTES, "%s", list[i].name);
-	if (code == IOB_OK)
-		free(list);
-	return code;
+	free(list);
 }
 
 static void ask(const char *path, struct doctor_answer *a)
@@ -104,7 +104,7 @@ static void ask(const char *path, struct doctor_answer *a)
 		code = iob_status(conn, &a->status);
 	}
 	if (code == IOB_OK)
-		code = ask_for_devices(conn, a);
+		ask_for_devices(conn, a);
 	a->code = code;
 	if (code == IOB_OK)
 		return;
