@@ -358,3 +358,48 @@ void tree_broker_stop(void)
 	}
 	broker_pid = 0;
 }
+
+/* ---- what is seen ---- */
+
+struct doctor view;
+
+void tree_set_up(void)
+{
+	tree_make();
+	tree_view(&view);
+}
+
+void tree_tear_down(void)
+{
+	doctor_deinit(&view);
+	tree_remove();
+}
+
+const struct doctor_finding *tree_find(enum doctor_id id, const char *object)
+{
+	for (size_t i = 0; i < view.finding_count; i++) {
+		const struct doctor_finding *f = &view.findings[i];
+
+		if (f->id == id && (!object || strstr(f->object, object)))
+			return f;
+	}
+	return NULL;
+}
+
+size_t tree_count(enum doctor_id id)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < view.finding_count; i++)
+		count += view.findings[i].id == id;
+	return count;
+}
+
+bool tree_mends(const struct doctor_finding *f, const char *words)
+{
+	for (size_t i = 0; i < f->mend_count; i++) {
+		if (strstr(f->mend[i], words))
+			return true;
+	}
+	return false;
+}

@@ -29,6 +29,17 @@ enum tree_broker {
 
 extern char tree_root[64];
 
+/* What a test looks at: the machine in the tree. */
+extern struct doctor view;
+
+/* The fixture of such tests: a healthy machine, and the view of it. */
+void tree_set_up(void);
+void tree_tear_down(void);
+/* Of what was found: the first with this in its object (NULL: any), how many, and is this advised? */
+const struct doctor_finding *tree_find(enum doctor_id id, const char *object);
+size_t tree_count(enum doctor_id id);
+bool tree_mends(const struct doctor_finding *f, const char *words);
+
 void tree_make(void);
 void tree_remove(void);
 /* The view that a test looks through: of the tree, with stand-ins for programs. */

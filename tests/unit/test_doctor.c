@@ -26,28 +26,6 @@ Suite *test_doctor_suite(void);
 #define SERVICE "/sys/fs/cgroup/system.slice/iommu-broker.service"
 #define CARD	"0000:00:03.0"
 
-static struct doctor view;
-
-static const struct doctor_finding *find(enum doctor_id id, const char *object)
-{
-	for (size_t i = 0; i < view.finding_count; i++) {
-		const struct doctor_finding *f = &view.findings[i];
-
-		if (f->id == id && (!object || strstr(f->object, object)))
-			return f;
-	}
-	return NULL;
-}
-
-static size_t count_of(enum doctor_id id)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < view.finding_count; i++)
-		count += view.findings[i].id == id;
-	return count;
-}
-
 /* ---- what is changed in the tree ---- */
 
 static void kernel_is(const char *release)
@@ -855,20 +833,11 @@ START_TEST(healthy_machine)
 		ck_assert_msg(view.findings[i].severity == DOCTOR_OK, "%s: %s",
 			      doctor_id_name(view.findings[i].id), view.findings[i].text);
 	for (size_t i = 0; i < HEALTHY; i++)
-		ck_assert_msg(find(healthy[i], NULL) != NULL, "%s is not said",
+		ck_assert_msg(tree_find(healthy[i], NULL) != NULL, "%s is not said",
 			      doctor_id_name(healthy[i]));
 	ck_assert_uint_eq(view.unseen_count, 0);
 }
 END_TEST
-
-static bool mends(const struct doctor_finding *f, const char *words)
-{
-	for (size_t i = 0; i < f->mend_count; i++) {
-		if (strstr(f->mend[i], words))
-			return true;
-	}
-	return false;
-}
 
 START_TEST(finding_made_true)
 {
@@ -879,14 +848,14 @@ START_TEST(finding_made_true)
 	doctor_run(&view);
 	if (geteuid() == 65534)
 		ck_assert_int_eq(seteuid(0), 0);
-	f = find(cases[_i].id, cases[_i].object);
+	f = tree_find(cases[_i].id, cases[_i].object);
 	ck_assert_msg(f != NULL, "%s (%s) is not found", name, cases[_i].object);
 	ck_assert_msg(f->severity == cases[_i].severity, "%s: %s", name,
 		      doctor_severity_name(f->severity));
 	ck_assert_msg(strstr(f->text, cases[_i].words) != NULL, "%s: %s", name, f->text);
 	ck_assert_msg(f->why != NULL, "%s does not say why it matters", name);
 	if (cases[_i].mend)
-		ck_assert_msg(mends(f, cases[_i].mend), "%s: %s", name,
+		ck_assert_msg(tree_mends(f, cases[_i].mend), "%s: %s", name,
 			      f->mend_count ? f->mend[0] : "nothing mends it");
 	else
 		ck_assert_uint_eq(f->mend_count, 0);
@@ -917,10 +886,10 @@ START_TEST(every_sibling_is_blamed)
 	tree_device("0000:00:03.5", "0x020000\n", "mlx5_vfio_pci", 3);
 	tree_cdev("0000:00:03.5", "vfio7");
 	doctor_run(&view);
-	ck_assert_uint_eq(count_of(DOCTOR_IS_GROUP_NOT_VIABLE), 2);
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:03.1"));
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:03.2"));
-	ck_assert_ptr_null(find(DOCTOR_IS_GROUPS, NULL));
+	ck_assert_uint_eq(tree_count(DOCTOR_IS_GROUP_NOT_VIABLE), 2);
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:03.1"));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:03.2"));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_GROUPS, NULL));
 }
 END_TEST
 
@@ -930,8 +899,8 @@ START_TEST(harmless_kernel_line)
 	not_started();
 	tree_put("/proc/cmdline", "intel_iommu=on iommu=pt xiommu=off amd_iommu=offline\n");
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_IOMMU_OFF_ON_KERNEL_LINE, NULL));
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_IOMMU_NOT_STARTED, NULL));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_IOMMU_OFF_ON_KERNEL_LINE, NULL));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_IOMMU_NOT_STARTED, NULL));
 }
 END_TEST
 
@@ -943,7 +912,7 @@ START_TEST(simulator_needs_no_hardware)
 	tree_put(CONF, "[daemon]\nbackend = sim\n" RULE);
 	doctor_run(&view);
 	ck_assert_uint_eq(doctor_count(&view, DOCTOR_ERROR), 0);
-	ck_assert_int_eq(find(DOCTOR_IS_IOMMU_OFF_IN_FIRMWARE, NULL)->severity, DOCTOR_NOTE);
+	ck_assert_int_eq(tree_find(DOCTOR_IS_IOMMU_OFF_IN_FIRMWARE, NULL)->severity, DOCTOR_NOTE);
 }
 END_TEST
 
@@ -956,8 +925,8 @@ START_TEST(simulator_that_answers)
 	no_config();
 	doctor_run(&view);
 	ck_assert_uint_eq(doctor_count(&view, DOCTOR_ERROR), 0);
-	ck_assert_int_eq(find(DOCTOR_IS_IOMMU_OFF_IN_FIRMWARE, NULL)->severity, DOCTOR_NOTE);
-	ck_assert_int_eq(find(DOCTOR_IS_CONFIG_MISSING, NULL)->severity, DOCTOR_NOTE);
+	ck_assert_int_eq(tree_find(DOCTOR_IS_IOMMU_OFF_IN_FIRMWARE, NULL)->severity, DOCTOR_NOTE);
+	ck_assert_int_eq(tree_find(DOCTOR_IS_CONFIG_MISSING, NULL)->severity, DOCTOR_NOTE);
 }
 END_TEST
 
@@ -971,11 +940,11 @@ START_TEST(configuration_that_was_named)
 	view.config = "/srv/broker.conf";
 	view.config_asked = true;
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_MISSING, NULL));
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_CONFIG, "/srv/broker.conf"));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG_MISSING, NULL));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_CONFIG, "/srv/broker.conf"));
 	ck_assert_str_eq(view.policy.backend, "type1");
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_POLICY_DEVICE_ABSENT, "0000:7e:00.0"));
-	ck_assert_ptr_null(find(DOCTOR_IS_POLICY_DEVICE_ABSENT, "0000:7d:00.0"));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_POLICY_DEVICE_ABSENT, "0000:7e:00.0"));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_POLICY_DEVICE_ABSENT, "0000:7d:00.0"));
 }
 END_TEST
 
@@ -1015,7 +984,7 @@ START_TEST(named_configuration_matters)
 	view.config = "/srv/broker.conf";
 	view.config_asked = true;
 	doctor_run(&view);
-	ck_assert_int_eq(find(DOCTOR_IS_CONFIG_MISSING, NULL)->severity, DOCTOR_ERROR);
+	ck_assert_int_eq(tree_find(DOCTOR_IS_CONFIG_MISSING, NULL)->severity, DOCTOR_ERROR);
 }
 END_TEST
 
@@ -1025,10 +994,10 @@ START_TEST(foreign_programs_are_not_run)
 	wrong_config();
 	view.brokerd_foreign = true;
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_WRONG, NULL));
-	ck_assert_ptr_null(find(DOCTOR_IS_BROKERD_MISSING, NULL));
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_PROGRAMS, NULL));
-	ck_assert_ptr_nonnull(strstr(find(DOCTOR_IS_CONFIG_UNCHECKED, NULL)->text, "not run"));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG_WRONG, NULL));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_BROKERD_MISSING, NULL));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_PROGRAMS, NULL));
+	ck_assert_ptr_nonnull(strstr(tree_find(DOCTOR_IS_CONFIG_UNCHECKED, NULL)->text, "not run"));
 }
 END_TEST
 
@@ -1037,7 +1006,7 @@ START_TEST(no_control_characters)
 {
 	tree_put(DROPIN, "[allow x]\nuser = bob\ndevice = \033[2Jx\n");
 	doctor_run(&view);
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_POLICY_PATTERN_UNMATCHED, "?[2Jx"));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_POLICY_PATTERN_UNMATCHED, "?[2Jx"));
 	for (size_t i = 0; i < view.finding_count; i++)
 		ck_assert_ptr_null(strchr(view.findings[i].text, '\033'));
 }
@@ -1059,8 +1028,8 @@ START_TEST(what_only_root_sees)
 	ck_assert_int_eq(seteuid(65534), 0);
 	doctor_run(&view);
 	ck_assert_int_eq(seteuid(0), 0);
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_UNREADABLE, NULL));
-	ck_assert_ptr_null(find(DOCTOR_IS_POLICY_EMPTY, NULL));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG_UNREADABLE, NULL));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_POLICY_EMPTY, NULL));
 	ck_assert_uint_ge(view.unseen_count, 2);
 }
 END_TEST
@@ -1076,29 +1045,17 @@ START_TEST(empty_tree)
 	doctor_run(&view);
 	ck_assert_int_eq(rmdir(empty), 0);
 	ck_assert_uint_gt(doctor_count(&view, DOCTOR_ERROR), 3);
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_IOMMU_NONE, NULL));
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_SOCKET_MISSING, NULL));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_IOMMU_NONE, NULL));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_SOCKET_MISSING, NULL));
 }
 END_TEST
-
-static void set_up(void)
-{
-	tree_make();
-	tree_view(&view);
-}
-
-static void tear_down(void)
-{
-	doctor_deinit(&view);
-	tree_remove();
-}
 
 Suite *test_doctor_suite(void)
 {
 	Suite *suite = suite_create("doctor");
 	TCase *tc = tcase_create("tree");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, tree_set_up, tree_tear_down);
 	tcase_add_test(tc, healthy_machine);
 	tcase_add_loop_test(tc, finding_made_true, 0, CASES);
 	tcase_add_test(tc, every_name_has_a_case);

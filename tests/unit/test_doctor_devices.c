@@ -20,33 +20,11 @@ Suite *test_doctor_devices_suite(void);
 #define CARD	"0000:00:03.0"
 #define DISK	"0000:00:1f.2"
 
-static struct doctor view;
-
-static const struct doctor_finding *find(enum doctor_id id, const char *object)
-{
-	for (size_t i = 0; i < view.finding_count; i++) {
-		const struct doctor_finding *f = &view.findings[i];
-
-		if (f->id == id && (!object || strstr(f->object, object)))
-			return f;
-	}
-	return NULL;
-}
-
-static size_t count_of(enum doctor_id id)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < view.finding_count; i++)
-		count += view.findings[i].id == id;
-	return count;
-}
-
 /* There is such a finding, of this severity, with these words. */
 static const struct doctor_finding *expect(enum doctor_id id, const char *object,
 					   enum doctor_severity severity, const char *words)
 {
-	const struct doctor_finding *f = find(id, object);
+	const struct doctor_finding *f = tree_find(id, object);
 
 	ck_assert_msg(f != NULL, "%s (%s) is not found", doctor_id_name(id), object);
 	ck_assert_msg(f->severity == severity, "%s: %s", doctor_id_name(id),
@@ -55,19 +33,10 @@ static const struct doctor_finding *expect(enum doctor_id id, const char *object
 	return f;
 }
 
-static bool mends(const struct doctor_finding *f, const char *words)
-{
-	for (size_t i = 0; i < f->mend_count; i++) {
-		if (strstr(f->mend[i], words))
-			return true;
-	}
-	return false;
-}
-
 static void expect_mend(const struct doctor_finding *f, const char *words)
 {
-	ck_assert_msg(mends(f, words), "%s: \"%s\" is not advised, but %s", doctor_id_name(f->id),
-		      words, f->mend_count ? f->mend[0] : "nothing");
+	ck_assert_msg(tree_mends(f, words), "%s: \"%s\" is not advised, but %s",
+		      doctor_id_name(f->id), words, f->mend_count ? f->mend[0] : "nothing");
 }
 
 static void nothing_is_wrong(void)
@@ -217,7 +186,7 @@ START_TEST(wide_patterns_ask_for_nothing)
 	doctor_run(&view);
 	ck_assert_uint_eq(doctor_count(&view, DOCTOR_ERROR), 0);
 	expect(DOCTOR_IS_POLICY_PATTERN_UNMATCHED, "class:0106", DOCTOR_WARNING, DISK " (on ahci)");
-	ck_assert_ptr_null(find(DOCTOR_IS_GROUP_NOT_VIABLE, NULL));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_GROUP_NOT_VIABLE, NULL));
 }
 END_TEST
 
@@ -245,7 +214,7 @@ START_TEST(which_bridges_can_be_given)
 	tree_put(DROPIN, WHO "0000:00:0b.0 0000:00:0c.0 0000:00:0d.0\n");
 	doctor_run(&view);
 	expect(DOCTOR_IS_POLICY_DEVICE_DRIVER, "0000:00:0b.0", DOCTOR_ERROR, "nvidia-nvswitch");
-	ck_assert_ptr_null(find(DOCTOR_IS_POLICY_DEVICE_BRIDGE, "0000:00:0b.0"));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_POLICY_DEVICE_BRIDGE, "0000:00:0b.0"));
 	expect(DOCTOR_IS_POLICY_DEVICE_BRIDGE, "0000:00:0c.0", DOCTOR_ERROR, "bridge");
 	expect(DOCTOR_IS_POLICY_DEVICE_BRIDGE, "0000:00:0d.0", DOCTOR_ERROR, "bridge");
 }
@@ -268,7 +237,7 @@ START_TEST(bridges_in_a_group)
 	expect_mend(f, "iommuctl bind 0000:00:03.1");
 	f = expect(DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:03.2", DOCTOR_ERROR, "shpchp");
 	expect_mend(f, "echo 0000:00:03.2 > ");
-	ck_assert(!mends(f, "iommuctl bind"));
+	ck_assert(!tree_mends(f, "iommuctl bind"));
 }
 END_TEST
 
@@ -283,14 +252,14 @@ START_TEST(group_of_a_device_to_be_bound)
 	tree_device("0000:00:0b.1", "0x040300\n", "snd_hda_intel", 11);
 	tree_put(DROPIN, WHO "0000:00:0b.0\n");
 	doctor_run(&view);
-	ck_assert_uint_eq(count_of(DOCTOR_IS_GROUP_NOT_VIABLE), 1);
+	ck_assert_uint_eq(tree_count(DOCTOR_IS_GROUP_NOT_VIABLE), 1);
 	f = expect(DOCTOR_IS_GROUP_NOT_VIABLE, "0000:00:0b.1", DOCTOR_ERROR,
 		   "snd_hda_intel; that keeps 0000:00:0b.0");
 	expect_mend(f, "iommuctl bind --group 0000:00:0b.0");
 	f = expect(DOCTOR_IS_POLICY_DEVICE_DRIVER, "0000:00:0b.0", DOCTOR_ERROR, "nvidia");
 	expect_mend(f, "iommuctl bind --group 0000:00:0b.0");
 	expect_mend(f, "[drivers] vfio-pci = 0000:00:0b.0 0000:00:0b.1 in " CONF);
-	ck_assert(!mends(f, "driver_override"));
+	ck_assert(!tree_mends(f, "driver_override"));
 }
 END_TEST
 
@@ -338,7 +307,7 @@ START_TEST(no_device_is_picked)
 	f = expect(DOCTOR_IS_NO_DEVICE_ON_VFIO, NULL, DOCTOR_ERROR, "none of the 4");
 	expect_mend(f, "lspci");
 	expect_mend(f, "iommuctl bind BDF");
-	ck_assert(!mends(f, "0000:"));
+	ck_assert(!tree_mends(f, "0000:"));
 }
 END_TEST
 
@@ -437,7 +406,7 @@ START_TEST(nodes_of_a_user)
 	doctor_run(&view);
 	expect(DOCTOR_IS_NODE_NOT_ROOTS, nodes[0], DOCTOR_WARNING, "owner 1000");
 	expect(DOCTOR_IS_NODE_CLOSED, nodes[1], DOCTOR_ERROR, "owner 1000");
-	ck_assert_ptr_null(find(DOCTOR_IS_NODE_NOT_ROOTS, nodes[1]));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_NODE_NOT_ROOTS, nodes[1]));
 }
 END_TEST
 
@@ -496,7 +465,7 @@ START_TEST(each_holder_is_told_once)
 	tree_link("/proc/999/fd/13", "/dev/vfio/devices/vfio0");
 	tree_link("/proc/999/fd/14", "/dev/vfio/devices/vfio1");
 	doctor_run(&view);
-	ck_assert_uint_eq(count_of(DOCTOR_IS_DEVICE_HELD), 2);
+	ck_assert_uint_eq(tree_count(DOCTOR_IS_DEVICE_HELD), 2);
 }
 END_TEST
 
@@ -505,7 +474,7 @@ static size_t held(void)
 	doctor_deinit(&view);
 	tree_view(&view);
 	doctor_run(&view);
-	return count_of(DOCTOR_IS_DEVICE_HELD);
+	return tree_count(DOCTOR_IS_DEVICE_HELD);
 }
 
 /* A machine on which all is well, while the broker is at work. */
@@ -578,18 +547,6 @@ START_TEST(links_stay_below_the_root)
 }
 END_TEST
 
-static void set_up(void)
-{
-	tree_make();
-	tree_view(&view);
-}
-
-static void tear_down(void)
-{
-	doctor_deinit(&view);
-	tree_remove();
-}
-
 Suite *test_doctor_devices_suite(void)
 {
 	const TTest *const tests[] = {
@@ -627,7 +584,7 @@ Suite *test_doctor_devices_suite(void)
 	Suite *suite = suite_create("doctor_devices");
 	TCase *tc = tcase_create("tree");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, tree_set_up, tree_tear_down);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);

@@ -18,28 +18,6 @@ Suite *test_doctor_machine_suite(void);
 #define MODULES "/lib/modules/6.20.1-test"
 #define BUILT	"/boot/config-6.20.1-test"
 
-static struct doctor view;
-
-static const struct doctor_finding *find(enum doctor_id id, const char *object)
-{
-	for (size_t i = 0; i < view.finding_count; i++) {
-		const struct doctor_finding *f = &view.findings[i];
-
-		if (f->id == id && (!object || strstr(f->object, object)))
-			return f;
-	}
-	return NULL;
-}
-
-static bool mends(const struct doctor_finding *f, const char *words)
-{
-	for (size_t i = 0; i < f->mend_count; i++) {
-		if (strstr(f->mend[i], words))
-			return true;
-	}
-	return false;
-}
-
 /* ---- the IOMMU and the kernel's command line ---- */
 
 static void line_is(const char *line)
@@ -539,7 +517,7 @@ START_TEST(is_said)
 		      doctor_severity_name(f->severity));
 	ck_assert_msg(f->why != NULL, "%s does not say why it matters", name);
 	if (said[_i].mend)
-		ck_assert_msg(mends(f, said[_i].mend), "%s: %s", name,
+		ck_assert_msg(tree_mends(f, said[_i].mend), "%s: %s", name,
 			      f->mend_count ? f->mend[0] : "nothing mends it");
 	else
 		ck_assert_uint_eq(f->mend_count, 0);
@@ -552,9 +530,9 @@ START_TEST(is_not_said)
 
 	unsaid[_i].change();
 	doctor_run(&view);
-	f = find(unsaid[_i].id, NULL);
+	f = tree_find(unsaid[_i].id, NULL);
 	if (unsaid[_i].mend)
-		ck_assert_msg(f && !mends(f, unsaid[_i].mend), "%s is mended by %s",
+		ck_assert_msg(f && !tree_mends(f, unsaid[_i].mend), "%s is mended by %s",
 			      doctor_id_name(unsaid[_i].id), unsaid[_i].mend);
 	else
 		ck_assert_msg(!f, "%s: %s", doctor_id_name(unsaid[_i].id), f ? f->text : "");
@@ -586,13 +564,14 @@ START_TEST(first_the_iommu)
 		const struct doctor_finding *f = &view.findings[i];
 
 		errors += f->severity == DOCTOR_ERROR;
-		ck_assert_msg(f->severity <= DOCTOR_NOTE || !mends(f, "driver_override"), "%s",
+		ck_assert_msg(f->severity <= DOCTOR_NOTE || !tree_mends(f, "driver_override"), "%s",
 			      doctor_id_name(f->id));
 		ck_assert_int_ne(f->severity, DOCTOR_WARNING);
 	}
 	ck_assert_uint_eq(errors, 2);
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_IOMMU_OFF_ON_KERNEL_LINE, NULL));
-	ck_assert(mends(find(DOCTOR_IS_NO_DEVICE_ON_VFIO, NULL), "first see to it that an IOMMU"));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_IOMMU_OFF_ON_KERNEL_LINE, NULL));
+	ck_assert(tree_mends(tree_find(DOCTOR_IS_NO_DEVICE_ON_VFIO, NULL),
+			     "first see to it that an IOMMU"));
 }
 END_TEST
 
@@ -612,24 +591,12 @@ START_TEST(no_errors)
 }
 END_TEST
 
-static void set_up(void)
-{
-	tree_make();
-	tree_view(&view);
-}
-
-static void tear_down(void)
-{
-	doctor_deinit(&view);
-	tree_remove();
-}
-
 Suite *test_doctor_machine_suite(void)
 {
 	Suite *suite = suite_create("doctor_machine");
 	TCase *tc = tcase_create("tree");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, tree_set_up, tree_tear_down);
 	tcase_add_loop_test(tc, is_said, 0, SAID);
 	tcase_add_loop_test(tc, is_not_said, 0, UNSAID);
 	tcase_add_test(tc, first_the_iommu);

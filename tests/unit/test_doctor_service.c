@@ -21,21 +21,10 @@ Suite *test_doctor_service_suite(void);
 #define ETC    "/etc/systemd/system/"
 #define UNIT   "/usr/lib/systemd/system/iommu-broker.socket"
 
-static struct doctor view;
-
-static const struct doctor_finding *find(enum doctor_id id)
-{
-	for (size_t i = 0; i < view.finding_count; i++) {
-		if (view.findings[i].id == id)
-			return &view.findings[i];
-	}
-	return NULL;
-}
-
 /* The finding, which must be there and say this. */
 static const struct doctor_finding *says(enum doctor_id id, const char *words)
 {
-	const struct doctor_finding *f = find(id);
+	const struct doctor_finding *f = tree_find(id, NULL);
 
 	ck_assert_msg(f != NULL, "%s is not found", doctor_id_name(id));
 	ck_assert_msg(strstr(f->text, words) != NULL, "%s: %s", doctor_id_name(id), f->text);
@@ -100,8 +89,8 @@ START_TEST(names_of_another_machine)
 	tree_put("/etc/group", "root:x:0:\nstaff:x:50:\n");
 	mistakes_are("2: unknown user \"alice\"", "3: unknown group \"staff\"", "");
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_WRONG));
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_CONFIG));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG_WRONG, NULL));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_CONFIG, NULL));
 }
 END_TEST
 
@@ -115,7 +104,7 @@ START_TEST(names_that_are_wrong_there_too)
 	doctor_run(&view);
 	f = says(DOCTOR_IS_CONFIG_WRONG, ":2: unknown user \"alice\"");
 	ck_assert_int_eq(mend_with(f, "unknown group"), -1);
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG, NULL));
 }
 END_TEST
 
@@ -123,8 +112,8 @@ START_TEST(names_that_nobody_can_look_up)
 {
 	mistakes_are("2: unknown user \"alice\"", "3: unknown group \"staff\"", "");
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_WRONG));
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG_WRONG, NULL));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG, NULL));
 	ck_assert_int_eq(says(DOCTOR_IS_CONFIG_UNCHECKED, "users and groups")->severity,
 			 DOCTOR_NOTE);
 	nothing_tells_the_root();
@@ -138,8 +127,8 @@ START_TEST(files_of_the_owner)
 	mistakes_are(" owned by uid 1234, who is neither root nor the user that runs the daemon",
 		     "", "");
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG_WRONG));
-	ck_assert_ptr_null(find(DOCTOR_IS_CONFIG));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG_WRONG, NULL));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_CONFIG, NULL));
 	says(DOCTOR_IS_CONFIG_UNCHECKED, "the owner of the directory");
 }
 END_TEST
@@ -230,8 +219,8 @@ START_TEST(long_root)
 		memcpy(p, "/.", 2);
 	view.root = root;
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_SOCKET_WRONG));
-	ck_assert_ptr_nonnull(find(DOCTOR_IS_DAEMON));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_SOCKET_WRONG, NULL));
+	ck_assert_ptr_nonnull(tree_find(DOCTOR_IS_DAEMON, NULL));
 	doctor_deinit(&view);
 	tree_view(&view);
 	view.root = root;
@@ -270,7 +259,7 @@ START_TEST(file_in_place_of_the_socket)
 	tree_put(SOCKET, "x");
 	doctor_run(&view);
 	says(DOCTOR_IS_SOCKET_WRONG, SOCKET ": there is something else than a socket");
-	ck_assert_ptr_null(find(DOCTOR_IS_SOCKET_STALE));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_SOCKET_STALE, NULL));
 	nothing_tells_the_root();
 }
 END_TEST
@@ -353,7 +342,7 @@ START_TEST(starts_in_vain)
 		snprintf(script, sizeof(script), "#!/bin/sh\nprintf '%s\\n'\n", states[i]);
 		tree_program("/usr/bin/systemctl", script);
 		doctor_run(&view);
-		f = find(DOCTOR_IS_SYSTEMD_FAILED);
+		f = tree_find(DOCTOR_IS_SYSTEMD_FAILED, NULL);
 		ck_assert_msg((f != NULL) == (i < 2), "%s", states[i]);
 		if (f) {
 			says(DOCTOR_IS_SYSTEMD_FAILED, "each time it is started");
@@ -378,7 +367,7 @@ START_TEST(not_masked_after_all)
 	tree_put("/run/systemd/system/iommu-broker.socket", "");
 	tree_put(ETC "iommu-broker.socket", "[Socket]\n");
 	doctor_run(&view);
-	ck_assert_ptr_null(find(DOCTOR_IS_SYSTEMD_MASKED));
+	ck_assert_ptr_null(tree_find(DOCTOR_IS_SYSTEMD_MASKED, NULL));
 }
 END_TEST
 
@@ -397,24 +386,12 @@ START_TEST(unmasked_before_it_is_started)
 }
 END_TEST
 
-static void set_up(void)
-{
-	tree_make();
-	tree_view(&view);
-}
-
-static void tear_down(void)
-{
-	doctor_deinit(&view);
-	tree_remove();
-}
-
 Suite *test_doctor_service_suite(void)
 {
 	Suite *suite = suite_create("doctor_service");
 	TCase *tc = tcase_create("tree");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, tree_set_up, tree_tear_down);
 	tcase_add_test(tc, every_mistake_is_told);
 	tcase_add_test(tc, names_of_another_machine);
 	tcase_add_test(tc, names_that_are_wrong_there_too);
