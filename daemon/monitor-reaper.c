@@ -78,11 +78,12 @@ static void close_others(struct reaper *r)
 	syscall(SYS_close_range, from, ~0U, 0);
 }
 
-/* The order of the architecture: stop the device, detach it, unmap, and only then release. */
+/* The order of the architecture: stop the device, detach it, unmap, and only then release. What goes wrong
+ * with a device its last close mends; with the context nothing does: that is returned. */
 static int take_apart(struct reaper *r, bool may_wait)
 {
 	const struct glue_opener *glue = r->monitor->glue;
-	int first = 0;
+	int first = 0, revoked = 0;
 
 #define STEP(call)                            \
 	do {                                  \
@@ -97,12 +98,14 @@ static int take_apart(struct reaper *r, bool may_wait)
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_detach(r->context_fd, &r->items[i].bound));
 	if (r->revoke && r->context_fd >= 0)
-		STEP(glue->context_revoke(r->context_fd, r->token));
+		revoked = glue->context_revoke(r->context_fd, r->token);
 	for (size_t i = 0; i < r->count; i++)
 		STEP(glue->device_close(r->context_fd, &r->items[i].bound,
 					r->items[i].last_of_group));
 #undef STEP
-	return first;
+	if (first < 0)
+		log_warn("reaper: %s; the last close does the rest", strerror(-first));
+	return revoked;
 }
 
 /* Dies with the monitor: then the kernel finishes, and the next monitor finds nobody at work. */
@@ -111,11 +114,7 @@ static void child(struct reaper *r, pid_t monitor)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != monitor)
 		_exit(1);
 	close_others(r);
-	int e = take_apart(r, true);
-
-	if (e < 0)
-		log_warn("reaper: %s; the last close does the rest", strerror(-e));
-	_exit(e < 0);
+	_exit(take_apart(r, true) < 0);
 }
 
 /* ---- in the monitor ---- */
@@ -162,8 +161,10 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 	if (spawn_collect((int)fd) == 0 || !r->revoke) {
 		reaper_done(r);
 	} else if (r->tries == 0) {
-		log_error("domain %u: it cannot be seen to that nothing is mapped in it",
-			  r->domain->id);
+		log_error(
+			"domain %u: its mappings could not be removed; they end when nobody has a device "
+			"any more that was in it",
+			r->domain->id);
 		reaper_done(r);
 	} else {
 		r->tries--;
