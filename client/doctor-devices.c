@@ -11,13 +11,18 @@
 static void none_on_vfio(struct doctor *d)
 {
 	const struct doctor_device *wanted = NULL;
+	size_t count = 0;
 	bool served = false;
 
 	for (size_t i = 0; i < d->device_count; i++) {
 		served |= d->devices[i].group >= 0;
-		if (!wanted && d->devices[i].wanted)
-			wanted = &d->devices[i];
+		if (!d->devices[i].wanted)
+			continue;
+		wanted = &d->devices[i];
+		count++;
 	}
+	if (count > 1)
+		wanted = NULL; /* which one is not for us to say */
 	doctor_add(d, DOCTOR_ERROR, DOCTOR_IS_NO_DEVICE_ON_VFIO, "/sys/bus/pci/drivers/vfio-pci",
 		   "none of the %zu PCI devices is on vfio-pci", d->device_count);
 	doctor_why(d, "the broker gives out devices that are on a VFIO driver, and no others");
@@ -112,6 +117,7 @@ static void check_named(struct doctor *d, const struct doctor_pattern *p)
 /* Devices that the pattern fits, with their drivers, when none of them is on VFIO. */
 struct kind {
 	const struct doctor_device *first;
+	size_t count;
 	bool on_vfio;
 	char list[LIST_BYTES];
 };
@@ -127,6 +133,7 @@ static void look_for_kind(const struct doctor *d, const struct doctor_pattern *p
 		if (device->bridge || !doctor_pattern_fits(p, device))
 			continue;
 		k->on_vfio |= device->vfio;
+		k->count++;
 		if (!k->first)
 			k->first = device;
 		if (length + sizeof(device->name) + sizeof(device->driver) + 8 < LIST_BYTES)
@@ -154,7 +161,7 @@ static void check_kind(struct doctor *d, const struct doctor_pattern *p)
 	if (!k.first)
 		doctor_mend(d, "lspci -Dnnk (what there is, and on which driver)");
 	else
-		doctor_mend_bind(d, id ? k.first : NULL);
+		doctor_mend_bind(d, id && k.count == 1 ? k.first : NULL);
 	doctor_mend(d, "or correct %s line %u", p->file, p->line);
 }
 

@@ -70,8 +70,10 @@ void doctor_mend_bind(struct doctor *d, const struct doctor_device *device)
 	doctor_mend(d, "%siommuctl bind %s%s", when, count > 1 ? "--group " : "",
 		    device ? device->name : "BDF (with --group, what shares its IOMMU group, too)");
 	if (!listed)
-		doctor_mend(d, "at every start of the daemon: [drivers] vfio-pci = %s in %s", list,
-			    d->config);
+		doctor_mend(d,
+			    "at every start of the daemon, and whether the machine uses it or not: "
+			    "[drivers] vfio-pci = %s in %s",
+			    list, d->config);
 }
 
 /* ---- [drivers] ---- */

@@ -106,12 +106,13 @@ static void ask(const char *path, struct doctor_answer *a)
 	if (code == IOB_OK)
 		ask_for_devices(conn, a);
 	a->code = code;
-	if (code == IOB_OK)
-		return;
-	e = iob_error();
-	a->step = e->step;
-	a->sys_errno = e->sys_errno;
-	snprintf(a->text, sizeof(a->text), "%s", e->text);
+	if (code != IOB_OK) {
+		e = iob_error();
+		a->step = e->step;
+		a->sys_errno = e->sys_errno;
+		snprintf(a->text, sizeof(a->text), "%s", e->text);
+	}
+	iob_conn_close(conn);
 }
 
 /* A root may be longer than the address of a socket: by a descriptor of its folder it fits. */

@@ -7,13 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FILE_BYTES (4u << 20)
@@ -77,40 +76,43 @@ static char *file_read(int fd)
 	return text;
 }
 
-/* Links that lead out of a prepared tree lead to nothing of this machine, and no device is opened. */
-static int open_below(const char *root, const char *name)
+static bool is_below(const char *path, const char *root)
 {
-	const struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
-	int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char again[48];
-	struct stat st = { 0 };
-	int fd, e;
+	doctor_cleanup_free char *above = realpath(root, NULL);
+	size_t length = above ? strlen(above) : 0;
 
-	if (top < 0)
-		return -1;
-	fd = (int)syscall(SYS_openat2, top, name, &how, sizeof(how));
-	e = errno;
-	close(top);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
-		e = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-		close(fd);
-		fd = -1;
-	}
-	errno = e;
+	return above && strncmp(path, above, length) == 0 && path[length] == '/';
+}
+
+/* Of a prepared tree only its own files are read: a link may lead out of it, and to a device. Opened so
+ * that nothing happens, then looked at, then opened. */
+static int open_below(const char *root, const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), again = -1, e = EINVAL;
+	char way[48], real[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
 	if (fd < 0)
 		return -1;
-	snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
-	top = open(again, O_RDONLY | O_CLOEXEC);
-	e = errno;
+	snprintf(way, sizeof(way), "/proc/self/fd/%d", fd);
+	n = readlink(way, real, sizeof(real) - 1);
+	real[n > 0 ? n : 0] = '\0';
+	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
+		e = EISDIR;
+	} else if (S_ISREG(st.st_mode) && is_below(real, root)) {
+		again = open(way, O_RDONLY | O_CLOEXEC);
+		e = errno;
+	}
 	close(fd);
 	errno = e;
-	return top;
+	return again;
 }
 
 /* path: with the root. */
 static char *path_read(const struct doctor *d, const char *path)
 {
-	int fd = d->root[0] ? open_below(d->root, path + strlen(d->root)) :
+	int fd = d->root[0] ? open_below(d->root, path) :
 			      open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char *text;
 	int e;

@@ -376,13 +376,33 @@ static void read_tables(struct monitor *m)
 		adopt_handle(m, &handle, r);
 }
 
+/* It must not map any more while its domains are taken apart. */
+static void end_session(uint32_t id)
+{
+	struct session s = { .id = id, .channel = -1, .pidfd = -1 };
+	char name[KEEP_NAME_BYTES];
+
+	take_session_fds(&s);
+	if (s.pidfd >= 0) {
+		syscall(SYS_pidfd_send_signal, s.pidfd, SIGKILL, NULL, 0);
+		close(s.pidfd);
+	}
+	if (s.channel >= 0)
+		close_foreign_fd(s.channel);
+	keep_name(name, KEEP_SESSION, id);
+	manager_forget(name);
+}
+
 /* Of sessions that are not gone on with only the domains are known: that nothing stays mapped in them is
  * for us to see to, for a device in somebody's hands would keep it. */
 static void adopt_orphans(struct monitor *m)
 {
 	struct keep *k = &m->keep;
+	struct kept_session session;
 	struct kept_domain domain;
 
+	for (uint32_t r = 0; (r = table_next(&k->sessions, r, &session)) != 0;)
+		end_session(session.id);
 	table_clear(&k->sessions);
 	table_clear(&k->handles);
 	table_clear(&k->devices);

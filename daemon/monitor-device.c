@@ -26,7 +26,7 @@ static int device_refresh(struct monitor *m, struct device *d, struct fault *why
 	for (size_t i = 0; i < count && !found; i++) {
 		found = strcmp(list[i].name, d->info.name) == 0;
 		if (found)
-			d->info = list[i];
+			inventory_learn(m, &list[i]); /* there is one: d */
 	}
 	free(list);
 	if (!found)

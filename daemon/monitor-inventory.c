@@ -48,10 +48,23 @@ static struct device *place_add(struct monitor *m)
 	return d;
 }
 
+static bool is_of_a_kind(const struct glue_device *a, const struct glue_device *b)
+{
+	return a->vendor == b->vendor && a->device == b->device && a->class_code == b->class_code;
+}
+
+static bool is_same(const struct glue_device *a, const struct glue_device *b)
+{
+	return is_of_a_kind(a, b) && a->group == b->group && a->usable == b->usable &&
+	       strcmp(a->driver, b->driver) == 0 && strcmp(a->node, b->node) == 0;
+}
+
 struct device *inventory_learn(struct monitor *m, const struct glue_device *info)
 {
 	struct device *d = device_by_name(m, info->name);
 
+	if (d)
+		d->gone = false;
 	if (d && d->state != DEVICE_FREE)
 		return d;
 	if (!d) {
@@ -62,16 +75,11 @@ struct device *inventory_learn(struct monitor *m, const struct glue_device *info
 			return NULL;
 		*d = (struct device){ .monitor = m, .bound = { -1, -1 } };
 	}
+	/* what the broker moved is no more, or was moved on by others */
+	if (!info->on_vfio || !is_of_a_kind(&d->info, info))
+		d->former[0] = '\0';
 	d->info = *info;
-	d->gone = false;
 	return d;
-}
-
-static bool is_same(const struct glue_device *a, const struct glue_device *b)
-{
-	return a->vendor == b->vendor && a->device == b->device && a->class_code == b->class_code &&
-	       a->group == b->group && a->usable == b->usable &&
-	       strcmp(a->driver, b->driver) == 0 && strcmp(a->node, b->node) == 0;
 }
 
 /* Of one that is in use and has changed, the new state is to be read when its user is done with it. */
@@ -138,6 +146,9 @@ void inventory_look(struct session *s)
 	uint64_t changes;
 
 	if (!m->outdated && m->glue->changes(&changes) == 0 && changes == m->changes)
+		return;
+	/* Anybody can have the kernel announce something. Who asks too often hears what was so. */
+	if (session_is_in_debt(s))
 		return;
 	if (inventory_load(m, &why) < 0)
 		log_warn("the devices cannot be looked at again: %s", why.text);

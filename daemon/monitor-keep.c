@@ -69,9 +69,11 @@ uint32_t keep_backend(const struct monitor *m)
 {
 	struct kept_self self;
 	struct kept_session session;
-	struct table *sessions = (struct table *)&m->keep.sessions;
+	struct kept_domain domain;
 
-	if (!m->keep.active || table_next(sessions, 0, &session) == 0 ||
+	if (!m->keep.active ||
+	    (table_next((struct table *)&m->keep.sessions, 0, &session) == 0 &&
+	     table_next((struct table *)&m->keep.domains, 0, &domain) == 0) ||
 	    table_next((struct table *)&m->keep.self, 0, &self) == 0)
 		return 0;
 	return self.backend;

@@ -91,7 +91,7 @@ IOB_ASSERT_SIZE(struct kept_device, 440);
 int keep_open(struct monitor *m, struct fault *why);
 /* Begin with nothing. */
 void keep_clear(struct monitor *m);
-/* The backend of the sessions that live, or 0. */
+/* The backend of what there still is, sessions that live and domains that die, or 0. */
 uint32_t keep_backend(const struct monitor *m);
 
 /* Room for so many descriptors more? */

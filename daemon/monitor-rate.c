@@ -92,6 +92,14 @@ void session_charge_setups(struct session *s, uint32_t count)
 		session_pause(s, debt);
 }
 
+bool session_is_in_debt(const struct session *s)
+{
+	struct rate now = s->account->setups;
+
+	return rate_charge(&now, monitor_now_ns(), s->quota.max_setups, MONITOR_RATE_WINDOW_NS, 0) >
+	       0;
+}
+
 void session_charge_setup(struct session *s)
 {
 	session_charge_setups(s, 1);

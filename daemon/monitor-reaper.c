@@ -150,6 +150,13 @@ static void reaper_done(struct reaper *r)
 	reaper_free(r);
 }
 
+static void tell_unrevoked(const struct reaper *r)
+{
+	log_error("domain %u: its mappings could not be removed; they end when nobody has a device "
+		  "any more that was in it",
+		  r->domain->id);
+}
+
 static void reaper_start(struct reaper *r);
 
 /* What it had of the devices went with it. */
@@ -161,10 +168,7 @@ static void on_child_exit(evutil_socket_t fd, short what, void *arg)
 	if (spawn_collect((int)fd) == 0 || !r->revoke) {
 		reaper_done(r);
 	} else if (r->tries == 0) {
-		log_error(
-			"domain %u: its mappings could not be removed; they end when nobody has a device "
-			"any more that was in it",
-			r->domain->id);
+		tell_unrevoked(r);
 		reaper_done(r);
 	} else {
 		r->tries--;
@@ -188,6 +192,7 @@ static void close_ours(struct reaper *r)
 static void reaper_start(struct reaper *r)
 {
 	pid_t monitor = getpid(), pid = fork();
+	int status = 0;
 
 	if (pid == 0)
 		child(r, monitor);
@@ -202,9 +207,11 @@ static void reaper_start(struct reaper *r)
 	/* Without a process, or without a way to hear of its end, it is done here and now. */
 	log_warn("reaper: no throwaway process: %s", strerror(errno));
 	if (pid > 0)
-		waitpid(pid, NULL, 0);
+		waitpid(pid, &status, 0);
 	else
-		take_apart(r, false);
+		status = take_apart(r, false);
+	if (status != 0 && r->revoke)
+		tell_unrevoked(r);
 	close_ours(r);
 	reaper_done(r);
 }

@@ -206,7 +206,10 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
 			continue;
 		}
 		close_foreign(&fds);
-		session_ends(s); /* whether it left something unread or not */
+		if (n == 0 || n == -ECONNRESET) /* it left something unread */
+			session_ends(s);
+		else
+			session_kill(s, "its channel cannot be read");
 	}
 }
 
@@ -347,7 +350,7 @@ static void on_end_timeout(evutil_socket_t fd, short what, void *arg)
 /* A client that is done ends its session, with status 0; whatever it did, nothing else is ordinary. */
 static void tell_end(const struct session *s, int end)
 {
-	if (end == 0 || end == -SIGKILL)
+	if (end == 0)
 		log_info("session %u: ended", s->id);
 	else if (end < 0)
 		log_warn("session %u: ended by signal %d, %s", s->id, -end, strsignal(-end));

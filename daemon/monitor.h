@@ -394,6 +394,7 @@ bool refusal_is_told(struct monitor *m);
  * moment: nothing is refused, its client waits. */
 void session_charge_setup(struct session *s);
 void session_charge_setups(struct session *s, uint32_t count);
+bool session_is_in_debt(const struct session *s);
 bool account_is_rested(const struct account *a);
 
 /* ---- monitor-reload.c ---- */

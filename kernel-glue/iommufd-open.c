@@ -210,18 +210,22 @@ struct ioas {
 	uint32_t id;
 };
 
+static int ioas_empty(const struct ioas *i)
+{
+	struct abi_iommu_ioas_unmap u = { .size = sizeof(u),
+					  .ioas_id = i->id,
+					  .length = UINT64_MAX };
+
+	return ioctl(i->context_fd, ABI_IOMMU_IOAS_UNMAP, &u) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 /* ENOENT from DESTROY: it is gone already. EBUSY: a device is attached, or a map is running. */
 static int ioas_remove(const void *argument)
 {
 	const struct ioas *i = argument;
-	struct abi_iommu_ioas_unmap u = { .size = sizeof(u),
-					  .ioas_id = i->id,
-					  .length = UINT64_MAX };
 	struct abi_iommu_destroy d = { .size = sizeof(d), .id = i->id };
-	int first = 0;
+	int first = ioas_empty(i);
 
-	if (ioctl(i->context_fd, ABI_IOMMU_IOAS_UNMAP, &u) < 0 && errno != ENOENT)
-		first = -errno;
 	if (ioctl(i->context_fd, ABI_IOMMU_DESTROY, &d) < 0 && errno != ENOENT && !first)
 		first = -errno;
 	return first;
@@ -230,8 +234,10 @@ static int ioas_remove(const void *argument)
 static int iommufd_context_revoke(int context_fd, uint32_t token)
 {
 	struct ioas i = { .context_fd = context_fd, .id = token };
+	int rc = opener_retry_busy(ioas_remove, &i);
 
-	return opener_retry_busy(ioas_remove, &i);
+	/* Somebody's device stays attached: to nothing. */
+	return rc == -EBUSY ? ioas_empty(&i) : rc;
 }
 
 const struct glue_opener glue_opener_iommufd = {

@@ -3,6 +3,8 @@
 #include "daemon/monitor-config-rules.h"
 #include "daemon/monitor.h"
 
+#include <event2/event.h>
+
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -103,6 +105,7 @@ static struct priv_message reply;
 
 static const uid_t alice[] = { 1000 };
 static const struct device_pattern on_vfio = { .kind = PATTERN_DRIVER, .text = "vfio-pci" };
+static const struct device_pattern everything = { .kind = PATTERN_ALL };
 static struct config_rule rules[] = {
 	{ .name = (char *)"alice",
 	  .users = (uid_t *)alice,
@@ -277,6 +280,62 @@ START_TEST(only_a_place_of_one_that_is_gone_is_used_again)
 }
 END_TEST
 
+/* What the broker moved there is no more: the new one never had that driver. */
+START_TEST(another_one_at_the_same_address)
+{
+	struct device *a = device_by_name(&m, A);
+
+	strcpy(a->former, "e1000e");
+	moves(B, "vfio-pci");
+	listed();
+	ck_assert_str_eq(a->former, "e1000e");
+	one(A)->vendor = 0x144d;
+	events++;
+	listed();
+	ck_assert_str_eq(a->former, "");
+	strcpy(a->former, "e1000e");
+	moves(A, "nvme");
+	listed();
+	ck_assert_str_eq(a->former, "");
+}
+END_TEST
+
+/* Opened by its name before anybody has looked again. */
+START_TEST(back_again_and_opened)
+{
+	struct device *a = device_by_name(&m, A);
+
+	goes(A);
+	listed();
+	ck_assert(a->gone);
+	comes(A, "vfio-pci");
+	m.config.rules[0].patterns = (struct device_pattern *)&everything;
+	ck_assert_uint_eq(opens(A), IOB_OK);
+	ck_assert(!a->gone);
+	ck_assert_str_eq(listed(), A " " B);
+	device_release(&m, a);
+	ck_assert_str_eq(listed(), A " " B);
+	m.config.rules[0].patterns = (struct device_pattern *)&on_vfio;
+}
+END_TEST
+
+/* Whoever has the kernel announce one thing after the other, and asks each time. */
+START_TEST(who_is_in_debt_hears_what_was_so)
+{
+	session.quota.max_setups = 1;
+	session.on_channel = event_new(m.base, session.channel, EV_READ, NULL, NULL);
+	for (int i = 0; i < 50; i++) {
+		events++;
+		listed();
+	}
+	ck_assert_uint_ge(readings, 4);
+	ck_assert_uint_le(readings, 6);
+	event_free(session.on_channel);
+	if (session.on_pause_over)
+		event_free(session.on_pause_over);
+}
+END_TEST
+
 /* Its user goes on with what he knows, and so does a check of who has what. */
 START_TEST(what_is_in_use_stays)
 {
@@ -362,6 +421,9 @@ Suite *test_inventory_suite(void)
 	tcase_add_test(tc, a_device_comes);
 	tcase_add_test(tc, a_device_goes);
 	tcase_add_test(tc, only_a_place_of_one_that_is_gone_is_used_again);
+	tcase_add_test(tc, another_one_at_the_same_address);
+	tcase_add_test(tc, back_again_and_opened);
+	tcase_add_test(tc, who_is_in_debt_hears_what_was_so);
 	tcase_add_test(tc, what_is_in_use_stays);
 	tcase_add_test(tc, what_is_pulled_out_of_a_hand_goes_afterwards);
 	tcase_add_test(tc, what_is_moved_is_not_given_away);
