@@ -11,7 +11,7 @@ function exchange(label, prefix) {
 }
 
 function exchanges() {
-	print "One exchange, simulator: us, median over rounds; beside it messages of the same sizes"
+	print "One exchange, simulator, one processor: us, median over rounds; beside it messages of the same sizes"
 	print "between two processes that do nothing else, in the same rounds"
 	printf "  %-34s %9s %9s %8s   %9s %9s\n", "", "brokered", "bare", "ratio", "best", "best bare"
 	exchange("empty request", "host.empty.0")
@@ -25,7 +25,7 @@ function exchanges() {
 }
 
 function lives(   n, i, p) {
-	print "Live mappings, operations in random places: us for each, ratio to 1,000"
+	print "Live mappings, one processor, operations in random places: us for each, ratio to 1,000"
 	printf "  %-12s %12s %8s   %14s %8s   %12s\n", "", "in a pair", "ratio", "in MAP[256]", "ratio",
 		"bytes each"
 	n = split("1000 10000 100000 1000000", level, " ")
