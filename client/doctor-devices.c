@@ -39,7 +39,7 @@ static void check_virtual_functions(struct doctor *d, const struct doctor_device
 {
 	if (!device->sriov)
 		return;
-	doctor_add(d, device->in_policy ? DOCTOR_ERROR : DOCTOR_WARNING, DOCTOR_IS_DEVICE_HAS_VFS,
+	doctor_add(d, device->meant ? DOCTOR_ERROR : DOCTOR_WARNING, DOCTOR_IS_DEVICE_HAS_VFS,
 		   device->name, "device %s has virtual functions enabled", device->name);
 	doctor_why(d,
 		   "who drives it would control the virtual functions of others; the broker does "

@@ -117,6 +117,7 @@ static void look_up(const struct doctor *d, struct doctor_device *device)
 		if (!doctor_pattern_fits(p, device))
 			continue;
 		device->in_policy = true;
+		device->meant |= doctor_pattern_is_name(p) || doctor_pattern_is_id(p);
 		device->wanted |= !device->bridge && means(d, p);
 	}
 }

@@ -183,7 +183,7 @@ void doctor_check_nodes(struct doctor *d)
 static void held(struct doctor *d, const struct doctor_device *device, const char *pid,
 		 const char *comm, const char *node)
 {
-	doctor_add(d, device->in_policy ? DOCTOR_ERROR : DOCTOR_WARNING, DOCTOR_IS_DEVICE_HELD,
+	doctor_add(d, device->meant ? DOCTOR_ERROR : DOCTOR_WARNING, DOCTOR_IS_DEVICE_HELD,
 		   device->name,
 		   "process %s (%s) has %s open, which is device %s (IOMMU group %ld)", pid, comm,
 		   node, device->name, device->group);

@@ -71,6 +71,7 @@ struct doctor_device {
 	char physfn[IOB_NAME_BYTES]; /* whose virtual function it is, or "" */
 	char cdev[32];	/* "vfio3", or "" when the kernel makes no character device for it */
 	bool in_policy; /* a rule gives it to somebody */
+	bool meant;	/* by its address, or its ids: not just among others */
 	bool wanted;	/* it is on VFIO, or the configuration tells that it should be */
 };
 

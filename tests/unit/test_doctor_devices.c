@@ -197,6 +197,19 @@ START_TEST(given_by_its_class)
 	tree_put("/proc/999/comm", "dpdk\n");
 	tree_link("/proc/999/fd/12", "/dev/vfio/devices/vfio1");
 	doctor_run(&view);
+	expect(DOCTOR_IS_DEVICE_HAS_VFS, "0000:00:05.0", DOCTOR_WARNING, "virtual");
+	expect(DOCTOR_IS_DEVICE_HELD, "0000:00:05.0", DOCTOR_WARNING, "dpdk");
+}
+END_TEST
+
+START_TEST(meant_by_its_ids)
+{
+	tree_link(DEVICES "0000:00:05.0/virtfn0", "../0000:00:05.1");
+	tree_put("/proc/999/comm", "dpdk\n");
+	tree_link("/proc/999/fd/12", "/dev/vfio/devices/vfio1");
+	ids_are("0000:00:05.0", "0x1234\n", "0x11e9\n");
+	tree_put(DROPIN, WHO "1234:11e9\n");
+	doctor_run(&view);
 	expect(DOCTOR_IS_DEVICE_HAS_VFS, "0000:00:05.0", DOCTOR_ERROR, "virtual");
 	expect(DOCTOR_IS_DEVICE_HELD, "0000:00:05.0", DOCTOR_ERROR, "dpdk");
 }
@@ -562,6 +575,7 @@ Suite *test_doctor_devices_suite(void)
 		one_of_two_alike,
 		wide_patterns_ask_for_nothing,
 		given_by_its_class,
+		meant_by_its_ids,
 		which_bridges_can_be_given,
 		bridges_in_a_group,
 		group_of_a_device_to_be_bound,
