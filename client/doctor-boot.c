@@ -85,11 +85,13 @@ void doctor_boot_collect(const char *line, const char *name, const char *part,
 	char word[DOCTOR_WORD];
 
 	while (doctor_boot_word(&line, name, word)) {
-		size_t length = strlen(words);
+		size_t length = strlen(words), more = strlen(word);
 
-		if (last_is(word, part, part, false) && length + strlen(word) + 2 < DOCTOR_WORD)
-			snprintf(words + length, DOCTOR_WORD - length, "%s%s", length ? " " : "",
-				 word);
+		if (!last_is(word, part, part, false) || length + 1 + more >= DOCTOR_WORD)
+			continue;
+		if (length > 0)
+			words[length++] = ' ';
+		memcpy(words + length, word, more + 1);
 	}
 }
 

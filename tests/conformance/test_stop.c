@@ -37,14 +37,6 @@ static void alice_hears_the_end(void)
 	domain_is_closed(domain);
 }
 
-/* Waits: what was not taken apart would be there for ever. */
-static void nothing_is_pinned(void)
-{
-	for (int i = 0; i < 2000 && pinned_pages() != pins; i++)
-		usleep(5000);
-	ck_assert_int_eq(pinned_pages(), pins);
-}
-
 /* ---- the service is stopped ---- */
 
 /* Bob's session is in a long call, so his device is still bound. */
@@ -63,6 +55,14 @@ END_TEST
 
 #ifndef IOB_VALGRIND /* which has no pidfds */
 #define MAX_HELD 64
+
+/* Waits: what was not taken apart would be there for ever. */
+static void nothing_is_pinned(void)
+{
+	for (int i = 0; i < 2000 && pinned_pages() != pins; i++)
+		usleep(5000);
+	ck_assert_int_eq(pinned_pages(), pins);
+}
 
 /* As a client of bob's would who has the device's own descriptor. */
 static size_t hold_descriptors(pid_t session, int held[MAX_HELD])
