@@ -83,6 +83,19 @@ restarted() {
 	done
 }
 
+# With limits that nobody has to wait for; one that is stopped cannot take the watchdog's SIGABRT.
+replaced_when_it_hangs() {
+	local before
+	mkdir -p /run/systemd/system/iommu-broker.service.d
+	printf '[Service]\nWatchdogSec=5s\nTimeoutAbortSec=1s\n' >/run/systemd/system/iommu-broker.service.d/soon.conf
+	systemctl daemon-reload && restarted 1 || return 1
+	before=$(monitor)
+	kill -STOP "$before"
+	within 60 another_serves "$before" && clients_live || return 1
+	rm -r /run/systemd/system/iommu-broker.service.d
+	systemctl daemon-reload && restarted 1
+}
+
 holders_are_the_same() {
 	for pid in $holders; do
 		[ -d "/proc/$pid" ] || return 1
@@ -152,6 +165,7 @@ check 'with devices at work nothing is wrong' doctor
 check 'nor to be warned of' no_warning
 check 'the monitor is killed 10 times' killed "${KILLS:-10}"
 check 'the service is restarted 3 times' restarted 3
+check 'one that hangs is replaced' replaced_when_it_hangs
 check 'the sessions are the same' holders_are_the_same
 check 'the device is still known' device_is_bound "$first"
 
