@@ -55,7 +55,8 @@ story_here() { # BACKEND
 	dir=$(mktemp -d /tmp/iommu-broker-demo.XXXXXX)
 	chmod 755 "$dir"
 	# A and B run as other users than root, who may not come where the build directory is.
-	install -m 755 "$build/demo/mapper" "$build/demo/driver" "$dir"
+	cp "$build/demo/mapper" "$build/demo/driver" "$dir"
+	chmod 755 "$dir/mapper" "$dir/driver"
 	configure "$dir" "$1"
 	IOB_SIM_LOG=$dir/faults "$build/bin/iommu-brokerd" --config "$dir/iommu-broker.conf" \
 		2>"$dir/log" &
